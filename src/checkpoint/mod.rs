@@ -1,0 +1,1 @@
+//! Floor 2: file → named tensors and graphs; no network, no model names.

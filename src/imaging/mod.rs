@@ -1,0 +1,3 @@
+//! Floor 2: pixels: decoding with limits, warping, drawing.
+
+pub mod pixels;

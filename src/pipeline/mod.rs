@@ -1,0 +1,3 @@
+//! Floor 5: the engine: queues, workers, frame order, finding and following people, results.
+
+pub mod result;

@@ -1,0 +1,1 @@
+//! Floor 2: libtorch, devices, threads and memory readings.

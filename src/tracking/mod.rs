@@ -1,0 +1,1 @@
+//! Floor 4: identity over time; pure Rust, no tensors.
