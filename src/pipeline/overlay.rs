@@ -224,9 +224,10 @@ impl<'a> Figure<'a> {
         } else {
             FACE_COCO
         };
-        let thin = [face, ENDS].concat();
-        let bones = self.bones(&thin, 0.5).chain(self.bones(LIMBS, 1.0));
-        let mut bones: Vec<Bone> = bones.collect();
+        let mut bones: Vec<Bone> = [(face, 0.35), (ENDS, 0.5), (LIMBS, 1.0)]
+            .into_iter()
+            .flat_map(|(edges, thickness)| self.bones(edges, thickness))
+            .collect();
         // Far bones first, so that the near arm covers the far one.
         bones.sort_by(|a, b| b.depth.total_cmp(&a.depth));
         for bone in &bones {
@@ -259,7 +260,7 @@ impl<'a> Figure<'a> {
             return;
         };
         let main = JOINTS.iter().any(|joint| point.name.ends_with(joint));
-        let radius = self.limb * if main { 1.0 } else { 0.5 };
+        let radius = self.limb * if main { 1.0 } else { 0.4 };
         let centre = self.position(point);
         let colour = side_colour(point.name, point.name).faded(strength);
         if !self.seen {
@@ -313,7 +314,7 @@ impl<'a> Figure<'a> {
         }
     }
 
-    /// The tab sits on the box, inside the frame, and moves down past tabs already there.
+    /// The tab sits on the box, inside the frame, and makes way for tabs already there.
     fn draw_tab(&self, canvas: &mut Canvas, taken: &mut Vec<BBox>) {
         if !self.sheet.options.labels {
             return;
@@ -324,16 +325,16 @@ impl<'a> Figure<'a> {
         let (wide, high) = (text_width(&text, height) + 2.0 * pad, height * 1.25);
         let left = self.area.x1.clamp(0.0, (self.sheet.width - wide).max(0.0));
         let lowest = (self.sheet.height - high).max(0.0);
-        let mut top = (self.area.y1 - high).clamp(0.0, lowest);
         let tab = |top: f32| BBox::new(left, top, left + wide, top + high);
-        while taken
-            .iter()
-            .any(|other| other.intersection(&tab(top)) > 0.0)
-            && top < lowest
-        {
-            top += high;
-        }
-        let top = top.min(lowest);
+        let free = |top: &f32| {
+            taken
+                .iter()
+                .all(|other| other.intersection(&tab(*top)) <= 0.0)
+        };
+        let first = (self.area.y1 - high).clamp(0.0, lowest);
+        let top = up_then_down(first, high, lowest)
+            .find(free)
+            .unwrap_or(first);
         taken.push(tab(top));
 
         let (paper, ink) = if self.seen {
@@ -391,6 +392,14 @@ impl Bone {
         };
         canvas.line(from, to, pen);
     }
+}
+
+/// Places for a tab: from `first` upwards, off the person, and only then downwards.
+fn up_then_down(first: f32, step: f32, lowest: f32) -> impl Iterator<Item = f32> {
+    const MOST: usize = 64;
+    let places = |step: f32| (0..MOST).map(move |n| first + n as f32 * step);
+    let up = places(-step).take_while(|top| *top >= 0.0);
+    up.chain(places(step).take_while(move |top| *top <= lowest))
 }
 
 /// Between two sides: neutral.
