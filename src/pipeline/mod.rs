@@ -3,4 +3,5 @@
 pub mod config;
 pub mod error;
 pub mod people;
+pub mod overlay;
 pub mod result;
