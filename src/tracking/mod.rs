@@ -1,3 +1,9 @@
 //! Floor 4: identity over time; pure Rust, no tensors.
 
 pub mod assignment;
+pub mod config;
+pub mod cost;
+pub mod motion;
+pub mod observation;
+pub mod tracker;
+pub mod tracklet;

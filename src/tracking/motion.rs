@@ -1,0 +1,91 @@
+//! Where somebody will be: smoothed velocity in the image, faded and doubted when extrapolated.
+
+use crate::tracking::config::TrackerConfig;
+
+/// The motion of one person's root in the image. Places are measured well and kept as measured;
+/// only the velocity is averaged over time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Motion {
+    /// Seconds on the tracker's clock when last seen.
+    seen_at: f64,
+    /// Pixels, as last seen.
+    position: [f64; 2],
+    /// Pixels a second.
+    velocity: [f64; 2],
+    /// Mean squared change of the measured velocity, (pixels a second)².
+    unsteadiness: f64,
+    /// Share of the newest measurement in the velocity.
+    gain: f64,
+    velocities_measured: u32,
+    /// Pixels, smoothed.
+    size: f64,
+}
+
+impl Motion {
+    pub fn new(time_s: f64, position: [f64; 2], size: f64) -> Self {
+        Self {
+            seen_at: time_s,
+            position,
+            velocity: [0.0; 2],
+            unsteadiness: 0.0,
+            gain: 1.0,
+            velocities_measured: 0,
+            size,
+        }
+    }
+
+    pub fn position(&self) -> [f64; 2] {
+        self.position
+    }
+
+    /// Pixels.
+    pub fn size(&self) -> f64 {
+        self.size
+    }
+
+    pub fn seconds_unseen(&self, time_s: f64) -> f64 {
+        (time_s - self.seen_at).max(0.0)
+    }
+
+    /// Takes in a new sight.
+    pub fn see(&mut self, config: &TrackerConfig, time_s: f64, position: [f64; 2], size: f64) {
+        let dt = time_s - self.seen_at;
+        if dt > 0.0 {
+            self.velocities_measured = self.velocities_measured.saturating_add(1);
+            // The plain mean until the window is full, then the exponential one.
+            self.gain = (1.0 - (-dt / config.velocity_seconds).exp())
+                .max(1.0 / f64::from(self.velocities_measured));
+            let measured = [0, 1].map(|k| (position[k] - self.position[k]) / dt);
+            let change = [0, 1].map(|k| measured[k] - self.velocity[k]);
+            for k in 0..2 {
+                self.velocity[k] += self.gain * change[k];
+            }
+            let squared = change[0] * change[0] + change[1] * change[1];
+            self.unsteadiness += self.gain * (squared - self.unsteadiness);
+        }
+        self.seen_at = time_s;
+        self.position = position;
+        // In the logarithm, since people grow and shrink by factors.
+        self.size *= (size / self.size).powf(0.3);
+    }
+
+    /// How far the person is expected to have moved at that time, in pixels.
+    ///
+    /// Velocity counts by the share of it that is steady (`v² / (v² + its variance)`), fades with
+    /// time and carries nobody farther than the limit: a wild guess is worse than the last place.
+    pub fn displacement(&self, config: &TrackerConfig, time_s: f64) -> [f64; 2] {
+        let speed2 = self.velocity[0].powi(2) + self.velocity[1].powi(2);
+        // Variance of an exponential mean of independent measurements.
+        let variance = self.unsteadiness * self.gain / (2.0 - self.gain);
+        if !(speed2 > 0.0) {
+            return [0.0; 2];
+        }
+        let steady = speed2 / (speed2 + variance);
+        let fade = config.coast_seconds;
+        let seconds = fade * (1.0 - (-self.seconds_unseen(time_s) / fade).exp());
+        let reach = speed2.sqrt() * steady * seconds;
+        let limited = reach.min(config.coast_limit * self.size);
+        let scale = steady * seconds * (limited / reach.max(f64::MIN_POSITIVE));
+        self.velocity.map(|v| v * scale)
+    }
+}

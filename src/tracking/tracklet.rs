@@ -1,0 +1,144 @@
+//! One person being followed: last sight, motion, and how long since.
+
+use crate::tracking::config::TrackerConfig;
+use crate::tracking::motion::Motion;
+use crate::tracking::observation::{Observation, Origin, Record};
+
+/// A person being followed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracklet {
+    id: u32,
+    age: u32,
+    hits: u32,
+    misses: u32,
+    confirmed: bool,
+    /// The frame, counted by the tracker, of the first observation.
+    born: u64,
+    pub(super) motion: Motion,
+    last: Observation,
+    matched: Option<usize>,
+}
+
+impl Tracklet {
+    pub(super) fn start(
+        config: &TrackerConfig,
+        id: u32,
+        (frame, time_s): (u64, f64),
+        index: usize,
+        observation: Observation,
+    ) -> Self {
+        Self {
+            id,
+            age: 0,
+            hits: 1,
+            misses: 0,
+            confirmed: observation.score >= config.instant_score || config.n_init <= 1,
+            born: frame,
+            motion: Motion::new(time_s, observation.root(), observation.size()),
+            last: observation,
+            matched: Some(index),
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Frames in a row without an observation.
+    pub fn misses(&self) -> u32 {
+        self.misses
+    }
+
+    /// Frames since the first observation.
+    pub fn age(&self) -> u32 {
+        self.age
+    }
+
+    /// As last seen.
+    pub fn last(&self) -> &Observation {
+        &self.last
+    }
+
+    pub(super) fn matched(&self) -> Option<usize> {
+        self.matched
+    }
+
+    pub(super) fn born(&self) -> u64 {
+        self.born
+    }
+
+    pub(super) fn see(
+        &mut self,
+        config: &TrackerConfig,
+        time_s: f64,
+        index: usize,
+        observation: Observation,
+    ) {
+        self.motion
+            .see(config, time_s, observation.root(), observation.size());
+        self.age = self.age.saturating_add(1);
+        self.hits = self.hits.saturating_add(1);
+        self.misses = 0;
+        self.confirmed |= observation.score >= config.instant_score || self.hits >= config.n_init;
+        self.last = observation;
+        self.matched = Some(index);
+    }
+
+    pub(super) fn miss(&mut self) {
+        self.age = self.age.saturating_add(1);
+        self.misses = self.misses.saturating_add(1);
+        self.matched = None;
+    }
+
+    /// Goes on under this id with what `other` saw.
+    pub(super) fn take_over(&mut self, other: Self) {
+        self.misses = other.misses;
+        self.confirmed |= other.confirmed;
+        self.motion = other.motion;
+        self.last = other.last;
+        self.matched = other.matched;
+    }
+
+    /// The last sight, moved to where the person is expected.
+    pub(super) fn expected(&self, config: &TrackerConfig, time_s: f64) -> Observation {
+        self.last.moved(self.motion.displacement(config, time_s))
+    }
+
+    /// The confidence of a guess.
+    pub(super) fn confidence(
+        &self,
+        config: &TrackerConfig,
+        expected: &Observation,
+        frame: (f32, f32),
+    ) -> f32 {
+        let decay = (-(self.misses as f32) / config.decay_frames.max(1e-3)).exp();
+        decay * expected.visible_part(frame)
+    }
+
+    pub(super) fn record(&self, config: &TrackerConfig, time_s: f64, frame: (f32, f32)) -> Record {
+        let (origin, observation, confidence) = if self.matched.is_some() {
+            (Origin::Seen, self.last.clone(), 1.0)
+        } else {
+            let mut expected = self.expected(config, time_s);
+            let confidence = self.confidence(config, &expected, frame);
+            for point in &mut expected.keypoints {
+                point[2] *= confidence;
+            }
+            (Origin::Guessed, expected, confidence)
+        };
+        Record {
+            track_id: self.id,
+            origin,
+            confidence,
+            matched: self.matched,
+            observation,
+            age: self.age,
+            misses: self.misses,
+            confirmed: self.confirmed,
+        }
+    }
+}
