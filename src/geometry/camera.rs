@@ -161,7 +161,7 @@ fn solve(points: &[Point], weights: &[f64], focal: f64) -> Option<[f64; 3]> {
         product(0) + product(1)
     });
     // Less than a hundredth of a pixel across: one spot.
-    if !(spread > 1e-4) {
+    if spread < 1e-4 {
         return None;
     }
     let tz = -covariance / spread;

@@ -17,7 +17,9 @@ pub struct TrackerConfig {
 
     /// How far from the expected place somebody may turn up one frame later.
     pub gate_distance: f64,
-    /// How much farther for every second unseen.
+    /// How much farther after the first sight of somebody, whose velocity is not known yet.
+    pub gate_newborn: f64,
+    /// How much farther for every second unseen, beside what the person's own pace allows.
     pub gate_growth: f64,
     /// And never farther than this.
     pub gate_limit: f64,
@@ -61,8 +63,9 @@ impl Default for TrackerConfig {
             decay_frames: 10.0,
             min_visible: 0.15,
             gate_distance: 1.5,
+            gate_newborn: 1.0,
             gate_growth: 2.0,
-            gate_limit: 4.0,
+            gate_limit: 5.0,
             gate_size_ratio: 3.0,
             weight_place: 0.35,
             weight_pose: 0.35,

@@ -39,7 +39,14 @@ pub(super) fn pair_cost(
     let ratio = (observation.size() / size).ln().abs() / config.gate_size_ratio.ln();
     let (from, to) = (expected.root(), observation.root());
     let distance = (to[0] - from[0]).hypot(to[1] - from[1]) / size;
-    let gate = (config.gate_distance + config.gate_growth * unseen).min(config.gate_limit);
+    // Who moves fast or unsteadily may have gone anywhere they could reach.
+    let growth = config.gate_growth + track.motion.pace() / size;
+    let start = if track.motion.is_known() {
+        0.0
+    } else {
+        config.gate_newborn
+    };
+    let gate = (config.gate_distance + start + growth * unseen).min(config.gate_limit);
     // Written so that NaN is out of the question too.
     if !(distance <= gate && ratio <= 1.0) {
         return None;

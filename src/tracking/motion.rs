@@ -47,6 +47,16 @@ impl Motion {
         (time_s - self.seen_at).max(0.0)
     }
 
+    /// Whether there is a velocity yet.
+    pub fn is_known(&self) -> bool {
+        self.velocities_measured > 0
+    }
+
+    /// How fast the person may be going, whatever the direction: pixels a second.
+    pub fn pace(&self) -> f64 {
+        (self.velocity[0].powi(2) + self.velocity[1].powi(2) + self.unsteadiness).sqrt()
+    }
+
     /// Takes in a new sight.
     pub fn see(&mut self, config: &TrackerConfig, time_s: f64, position: [f64; 2], size: f64) {
         let dt = time_s - self.seen_at;
@@ -57,9 +67,7 @@ impl Motion {
                 .max(1.0 / f64::from(self.velocities_measured));
             let measured = [0, 1].map(|k| (position[k] - self.position[k]) / dt);
             let change = [0, 1].map(|k| measured[k] - self.velocity[k]);
-            for k in 0..2 {
-                self.velocity[k] += self.gain * change[k];
-            }
+            self.velocity = [0, 1].map(|k| self.velocity[k] + self.gain * change[k]);
             let squared = change[0] * change[0] + change[1] * change[1];
             self.unsteadiness += self.gain * (squared - self.unsteadiness);
         }
@@ -77,7 +85,7 @@ impl Motion {
         let speed2 = self.velocity[0].powi(2) + self.velocity[1].powi(2);
         // Variance of an exponential mean of independent measurements.
         let variance = self.unsteadiness * self.gain / (2.0 - self.gain);
-        if !(speed2 > 0.0) {
+        if speed2 <= 0.0 {
             return [0.0; 2];
         }
         let steady = speed2 / (speed2 + variance);
