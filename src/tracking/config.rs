@@ -10,6 +10,9 @@ pub struct TrackerConfig {
     pub n_init: u32,
     /// A missed person is guessed for at most so many frames, then forgotten.
     pub max_predicted: u32,
+    /// And for at most so many frames per frame seen, once it was seen `n_init` times; before
+    /// that, for one frame only: a false alarm must not linger.
+    pub predicted_per_sight: u32,
     /// Confidence of a guess: `exp(-misses / decay_frames)` times the visible part of its box.
     pub decay_frames: f32,
     /// A guess of which less than this part is inside the frame ends the track.
@@ -47,6 +50,10 @@ pub struct TrackerConfig {
     /// An unseen person is moved by at most this.
     pub coast_limit: f64,
 
+    /// Where this part of an unmatched observation's box lies on the expected box of somebody
+    /// missed, it is more likely them, found badly, than somebody new: however sure, it is not
+    /// confirmed at once.
+    pub shadow_part: f32,
     /// Pose similarity from which an unmatched observation is a double of a matched one.
     pub double_similarity: f32,
     /// Pose similarity, and frames in a row of it, at which two tracks are one person.
@@ -60,13 +67,14 @@ impl Default for TrackerConfig {
             instant_score: 0.5,
             n_init: 3,
             max_predicted: 30,
+            predicted_per_sight: 2,
             decay_frames: 10.0,
             min_visible: 0.15,
             gate_distance: 1.5,
             gate_newborn: 1.0,
             gate_growth: 2.0,
             gate_limit: 5.0,
-            gate_size_ratio: 3.0,
+            gate_size_ratio: 6.0,
             weight_place: 0.35,
             weight_pose: 0.35,
             weight_size: 0.1,
@@ -78,6 +86,7 @@ impl Default for TrackerConfig {
             velocity_seconds: 0.15,
             coast_seconds: 0.6,
             coast_limit: 3.0,
+            shadow_part: 0.5,
             double_similarity: 0.7,
             merge_similarity: 0.8,
             merge_frames: 8,

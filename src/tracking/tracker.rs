@@ -138,11 +138,27 @@ impl Tracker {
             if seen.any(|t| likeness(t.last(), observation) >= self.config.double_similarity) {
                 continue;
             }
-            let at = (self.frames, self.clock);
-            let track = Tracklet::start(&self.config, self.next_id, at, index, observation.clone());
+            let track = Tracklet::start(
+                &self.config,
+                self.next_id,
+                (self.frames, self.clock),
+                index,
+                observation.clone(),
+                !self.is_shadow(observation),
+            );
             self.tracks.push(track);
             self.next_id = self.next_id.wrapping_add(1).max(1);
         }
+    }
+
+    /// Whether it lies where somebody missed is expected.
+    fn is_shadow(&self, observation: &Observation) -> bool {
+        let part = self.config.shadow_part * observation.bbox.area();
+        self.tracks
+            .iter()
+            .filter(|t| t.matched().is_none())
+            .map(|t| t.expected(&self.config, self.clock).bbox)
+            .any(|there| observation.bbox.intersection(&there) >= part)
     }
 
     /// Tracks that look like one person for several frames become one; the older id stays.
@@ -198,11 +214,8 @@ impl Tracker {
 
     fn end_tracks(&mut self, frame: (f32, f32)) {
         let (config, now) = (&self.config, self.clock);
-        self.tracks.retain(|track| {
-            track.misses() == 0
-                || (track.misses() <= config.max_predicted
-                    && track.expected(config, now).visible_part(frame) >= config.min_visible)
-        });
+        self.tracks
+            .retain(|track| track.is_alive(config, now, frame));
     }
 }
 

@@ -26,13 +26,15 @@ impl Tracklet {
         (frame, time_s): (u64, f64),
         index: usize,
         observation: Observation,
+        instantly: bool,
     ) -> Self {
+        let sure = instantly && observation.score >= config.instant_score;
         Self {
             id,
             age: 0,
             hits: 1,
             misses: 0,
-            confirmed: observation.score >= config.instant_score || config.n_init <= 1,
+            confirmed: sure || config.n_init <= 1,
             born: frame,
             motion: Motion::new(time_s, observation.root(), observation.size()),
             last: observation,
@@ -83,7 +85,7 @@ impl Tracklet {
         self.age = self.age.saturating_add(1);
         self.hits = self.hits.saturating_add(1);
         self.misses = 0;
-        self.confirmed |= observation.score >= config.instant_score || self.hits >= config.n_init;
+        self.confirmed |= self.hits >= config.n_init;
         self.last = observation;
         self.matched = Some(index);
     }
@@ -96,11 +98,24 @@ impl Tracklet {
 
     /// Goes on under this id with what `other` saw.
     pub(super) fn take_over(&mut self, other: Self) {
+        self.hits = self.hits.saturating_add(other.hits);
         self.misses = other.misses;
         self.confirmed |= other.confirmed;
         self.motion = other.motion;
         self.last = other.last;
         self.matched = other.matched;
+    }
+
+    /// Whether it may be guessed (or was seen) in this frame.
+    pub(super) fn is_alive(&self, config: &TrackerConfig, time_s: f64, frame: (f32, f32)) -> bool {
+        let earned = if self.hits < config.n_init {
+            1
+        } else {
+            self.hits.saturating_mul(config.predicted_per_sight)
+        };
+        let visible = || self.expected(config, time_s).visible_part(frame);
+        self.misses == 0
+            || (self.misses <= config.max_predicted.min(earned) && visible() >= config.min_visible)
     }
 
     /// The last sight, moved to where the person is expected.
