@@ -56,6 +56,8 @@ pub struct TrackerConfig {
     pub shadow_part: f32,
     /// Pose similarity from which an unmatched observation is a double of a matched one.
     pub double_similarity: f32,
+    /// A sight that many times larger or smaller than usual is no model for guesses.
+    pub template_size_ratio: f64,
     /// Pose similarity, and frames in a row of it, at which two tracks are one person.
     pub merge_similarity: f32,
     pub merge_frames: u32,
@@ -88,6 +90,7 @@ impl Default for TrackerConfig {
             coast_limit: 3.0,
             shadow_part: 0.5,
             double_similarity: 0.7,
+            template_size_ratio: 2.0,
             merge_similarity: 0.8,
             merge_frames: 8,
         }

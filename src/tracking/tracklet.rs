@@ -16,6 +16,8 @@ pub struct Tracklet {
     born: u64,
     pub(super) motion: Motion,
     last: Observation,
+    /// The last sight of an ordinary size, at the place of the last: what a guess looks like.
+    template: Observation,
     matched: Option<usize>,
 }
 
@@ -37,6 +39,7 @@ impl Tracklet {
             confirmed: sure || config.n_init <= 1,
             born: frame,
             motion: Motion::new(time_s, observation.root(), observation.size()),
+            template: observation.clone(),
             last: observation,
             matched: Some(index),
         }
@@ -80,8 +83,17 @@ impl Tracklet {
         index: usize,
         observation: Observation,
     ) {
-        self.motion
-            .see(config, time_s, observation.root(), observation.size());
+        let (root, size) = (observation.root(), observation.size());
+        let ratio = size / self.motion.size();
+        let limit = config.template_size_ratio;
+        if ratio < limit && ratio > 1.0 / limit {
+            self.template = observation.clone();
+        } else {
+            // Most likely a collapsed pose; if not, the smoothed size soon follows.
+            let from = self.template.root();
+            self.template = self.template.moved([root[0] - from[0], root[1] - from[1]]);
+        }
+        self.motion.see(config, time_s, root, size);
         self.age = self.age.saturating_add(1);
         self.hits = self.hits.saturating_add(1);
         self.misses = 0;
@@ -103,6 +115,7 @@ impl Tracklet {
         self.confirmed |= other.confirmed;
         self.motion = other.motion;
         self.last = other.last;
+        self.template = other.template;
         self.matched = other.matched;
     }
 
@@ -118,9 +131,10 @@ impl Tracklet {
             || (self.misses <= config.max_predicted.min(earned) && visible() >= config.min_visible)
     }
 
-    /// The last sight, moved to where the person is expected.
+    /// The last ordinary sight, moved to where the person is expected.
     pub(super) fn expected(&self, config: &TrackerConfig, time_s: f64) -> Observation {
-        self.last.moved(self.motion.displacement(config, time_s))
+        self.template
+            .moved(self.motion.displacement(config, time_s))
     }
 
     /// The confidence of a guess.
