@@ -6,12 +6,13 @@
 pub struct TrackerConfig {
     /// One observation of at least this score starts a confirmed track.
     pub instant_score: f32,
-    /// A weaker one is confirmed after so many frames in a row.
+    /// A weaker one is confirmed after so many frames in a row, not counting those in which it
+    /// looks like an older track seen in the same frame.
     pub n_init: u32,
     /// A missed person is guessed for at most so many frames, then forgotten.
     pub max_predicted: u32,
-    /// And for at most so many frames per frame seen, once it was seen `n_init` times; before
-    /// that, for one frame only: a false alarm must not linger.
+    /// And for at most so many frames per frame seen, once that makes `n_init`; before that,
+    /// for one frame only: a false alarm must not linger.
     pub predicted_per_sight: u32,
     /// Confidence of a guess: `exp(-misses / decay_frames)` times the visible part of its box.
     pub decay_frames: f32,
@@ -39,6 +40,9 @@ pub struct TrackerConfig {
     /// one: who was just seen goes first.
     pub stale_cost: f64,
     pub tentative_cost: f64,
+    /// Added for a track just started, falling as it is seen more: an established identity is not
+    /// lost to a double.
+    pub junior_cost: f64,
     /// A pair dearer than this is no pair.
     pub max_cost: f64,
 
@@ -54,6 +58,10 @@ pub struct TrackerConfig {
     /// missed, it is more likely them, found badly, than somebody new: however sure, it is not
     /// confirmed at once.
     pub shadow_part: f32,
+    /// Pose similarity from which, or distance of the trunks up to which, a young track is taken
+    /// for a second pose of an older one.
+    pub shadow_similarity: f32,
+    pub shadow_distance: f64,
     /// Pose similarity from which an unmatched observation is a double of a matched one.
     pub double_similarity: f32,
     /// A sight that many times larger or smaller than usual is no model for guesses.
@@ -84,11 +92,14 @@ impl Default for TrackerConfig {
             flip_cost: 0.1,
             stale_cost: 0.2,
             tentative_cost: 0.1,
-            max_cost: 1.0,
+            junior_cost: 0.15,
+            max_cost: 1.2,
             velocity_seconds: 0.15,
             coast_seconds: 0.6,
             coast_limit: 3.0,
             shadow_part: 0.5,
+            shadow_similarity: 0.35,
+            shadow_distance: 0.3,
             double_similarity: 0.7,
             template_size_ratio: 2.0,
             merge_similarity: 0.8,

@@ -76,6 +76,8 @@ pub(super) fn pair_cost(
     if track.misses() > 0 {
         cost += config.stale_cost * unseen.min(1.0);
     }
+    // The same for all observations: it decides only who goes without where there are too few.
+    cost += config.junior_cost * (1.0 - track.seniority());
     if !track.confirmed() {
         cost += config.tentative_cost;
     }
@@ -95,6 +97,14 @@ pub(super) fn likeness(a: &Observation, b: &Observation) -> f32 {
         None if a.keypoints.is_empty() || b.keypoints.is_empty() => a.bbox.iou(&b.bbox),
         None => 0.0,
     }
+}
+
+/// Whether a young track seen in this frame may be a second pose of an older one.
+pub(super) fn is_double(config: &TrackerConfig, older: &Tracklet, young: &Tracklet) -> bool {
+    let (a, b) = (older.motion.position(), young.motion.position());
+    let apart = (a[0] - b[0]).hypot(a[1] - b[1]) / older.motion.size();
+    apart <= config.shadow_distance
+        || likeness(older.last(), young.last()) >= config.shadow_similarity
 }
 
 fn pose_difference(config: &TrackerConfig, a: &Observation, b: &Observation) -> Option<f64> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::tracking::assignment::assign;
 use crate::tracking::config::TrackerConfig;
-use crate::tracking::cost::{likeness, pair_cost};
+use crate::tracking::cost::{is_double, likeness, pair_cost};
 use crate::tracking::observation::{Observation, Record};
 use crate::tracking::tracklet::Tracklet;
 
@@ -65,6 +65,7 @@ impl Tracker {
             .retain(|t| t.matched().is_some() || t.confirmed());
         self.start_tracks(observations, &free);
         self.merge_doubles();
+        self.count_sights();
         self.end_tracks(frame);
         self.tracks
             .iter()
@@ -209,6 +210,25 @@ impl Tracker {
         let kept = &mut self.tracks[keep];
         if kept.matched().is_none() || dropped.last().score > kept.last().score {
             kept.take_over(dropped);
+        }
+    }
+
+    /// A young track that looks like an older one seen in the same frame, or has its trunk in the
+    /// same place, is most likely a second, half wrong pose of one person: such sights do not
+    /// count.
+    fn count_sights(&mut self) {
+        let seen = |t: &&Tracklet| t.matched().is_some();
+        let alone: Vec<bool> = (0..self.tracks.len())
+            .map(|i| {
+                let (older, rest) = self.tracks.split_at(i);
+                let mut others = older.iter().filter(seen);
+                !others.any(|t| is_double(&self.config, t, &rest[0]))
+            })
+            .collect();
+        for (track, alone) in self.tracks.iter_mut().zip(alone) {
+            if track.matched().is_some() {
+                track.count_sight(&self.config, alone);
+            }
         }
     }
 

@@ -9,9 +9,12 @@ use crate::tracking::observation::{Observation, Origin, Record};
 pub struct Tracklet {
     id: u32,
     age: u32,
-    hits: u32,
+    /// Frames in which it was seen as somebody of its own, not as a shadow of an older track.
+    sights: u32,
     misses: u32,
     confirmed: bool,
+    /// Sure enough to be confirmed by its first sight alone.
+    instant: bool,
     /// The frame, counted by the tracker, of the first observation.
     born: u64,
     pub(super) motion: Motion,
@@ -30,13 +33,13 @@ impl Tracklet {
         observation: Observation,
         instantly: bool,
     ) -> Self {
-        let sure = instantly && observation.score >= config.instant_score;
         Self {
             id,
             age: 0,
-            hits: 1,
+            sights: 0,
             misses: 0,
-            confirmed: sure || config.n_init <= 1,
+            confirmed: false,
+            instant: instantly && observation.score >= config.instant_score,
             born: frame,
             motion: Motion::new(time_s, observation.root(), observation.size()),
             template: observation.clone(),
@@ -95,11 +98,24 @@ impl Tracklet {
         }
         self.motion.see(config, time_s, root, size);
         self.age = self.age.saturating_add(1);
-        self.hits = self.hits.saturating_add(1);
         self.misses = 0;
-        self.confirmed |= self.hits >= config.n_init;
         self.last = observation;
         self.matched = Some(index);
+    }
+
+    /// Counts the sight of this frame, unless it was but the shadow of an older track.
+    pub(super) fn count_sight(&mut self, config: &TrackerConfig, alone: bool) {
+        if alone {
+            self.sights = self.sights.saturating_add(1);
+            self.confirmed |= self.instant || self.sights >= config.n_init;
+        }
+        self.instant = false;
+    }
+
+    /// How well established it is, 0 to 1.
+    pub(super) fn seniority(&self) -> f64 {
+        let sights = f64::from(self.sights);
+        sights / (sights + 10.0)
     }
 
     pub(super) fn miss(&mut self) {
@@ -110,7 +126,7 @@ impl Tracklet {
 
     /// Goes on under this id with what `other` saw.
     pub(super) fn take_over(&mut self, other: Self) {
-        self.hits = self.hits.saturating_add(other.hits);
+        self.sights = self.sights.saturating_add(other.sights);
         self.misses = other.misses;
         self.confirmed |= other.confirmed;
         self.motion = other.motion;
@@ -119,12 +135,12 @@ impl Tracklet {
         self.matched = other.matched;
     }
 
-    /// Whether it may be guessed (or was seen) in this frame.
+    /// Whether it was seen in this frame or may be guessed.
     pub(super) fn is_alive(&self, config: &TrackerConfig, time_s: f64, frame: (f32, f32)) -> bool {
-        let earned = if self.hits < config.n_init {
+        let earned = if self.sights < config.n_init {
             1
         } else {
-            self.hits.saturating_mul(config.predicted_per_sight)
+            self.sights.saturating_mul(config.predicted_per_sight)
         };
         let visible = || self.expected(config, time_s).visible_part(frame);
         self.misses == 0
