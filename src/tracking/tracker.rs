@@ -240,5 +240,9 @@ impl Tracker {
 }
 
 #[cfg(test)]
+#[path = "tracker_scene.rs"]
+mod scene;
+
+#[cfg(test)]
 #[path = "tracker_tests.rs"]
 mod tests;
