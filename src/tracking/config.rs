@@ -36,9 +36,7 @@ pub struct TrackerConfig {
     pub weight_shape: f64,
     /// Added where the poses agree only with left and right exchanged.
     pub flip_cost: f64,
-    /// Added for a track missed for a second (in proportion below that), and for an unconfirmed
-    /// one: who was just seen goes first.
-    pub stale_cost: f64,
+    /// Added for an unconfirmed track: who is known goes first.
     pub tentative_cost: f64,
     /// Added for a track just started, falling as it is seen more: an established identity is not
     /// lost to a double.
@@ -90,7 +88,6 @@ impl Default for TrackerConfig {
             weight_size: 0.1,
             weight_shape: 0.2,
             flip_cost: 0.1,
-            stale_cost: 0.2,
             tentative_cost: 0.1,
             junior_cost: 0.15,
             max_cost: 1.2,

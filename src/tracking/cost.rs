@@ -73,9 +73,6 @@ pub(super) fn pair_cost(
         (w + weight, s + weight * part)
     });
     let mut cost = sum / weights;
-    if track.misses() > 0 {
-        cost += config.stale_cost * unseen.min(1.0);
-    }
     // The same for all observations: it decides only who goes without where there are too few.
     cost += config.junior_cost * (1.0 - track.seniority());
     if !track.confirmed() {

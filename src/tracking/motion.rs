@@ -97,3 +97,70 @@ impl Motion {
         self.velocity.map(|v| v * scale)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DT: f64 = 1.0 / 30.0;
+
+    /// Somebody 100 pixels in size, seen at these x.
+    fn seen_at(xs: impl IntoIterator<Item = f64>) -> (Motion, f64) {
+        let config = TrackerConfig::default();
+        let mut xs = xs.into_iter();
+        let mut motion = Motion::new(0.0, [xs.next().unwrap(), 50.0], 100.0);
+        let mut time = 0.0;
+        for x in xs {
+            time += DT;
+            motion.see(&config, time, [x, 50.0], 100.0);
+        }
+        (motion, time)
+    }
+
+    fn ahead(motion: &Motion, time_s: f64) -> f64 {
+        motion.displacement(&TrackerConfig::default(), time_s)[0]
+    }
+
+    #[test]
+    fn a_steady_pace_is_carried_on_and_fades() {
+        let (motion, time) = seen_at((0..30).map(|n| 6.0 * f64::from(n)));
+        assert!((motion.pace() - 180.0).abs() < 5.0, "{}", motion.pace());
+        assert!((ahead(&motion, time + DT) - 6.0).abs() < 0.3);
+        let (half, long) = (ahead(&motion, time + 0.5), ahead(&motion, time + 60.0));
+        assert!((50.0..90.0).contains(&half), "{half}");
+        assert!(long > half && long < 0.6 * 180.0 + 1.0, "{long}");
+        assert_eq!(ahead(&motion, time - 1.0), 0.0);
+    }
+
+    #[test]
+    fn trembling_is_no_pace() {
+        let (motion, time) = seen_at((0..31).map(|n| if n % 2 == 0 { 0.0 } else { 8.0 }));
+        // The last step alone would carry 240 pixels a second: 80 in the next half second.
+        assert!(
+            ahead(&motion, time + 0.5).abs() < 8.0,
+            "{}",
+            ahead(&motion, time + 0.5)
+        );
+        assert!(
+            motion.pace() > 100.0,
+            "but they may have gone far: {}",
+            motion.pace()
+        );
+    }
+
+    #[test]
+    fn nobody_is_carried_beyond_the_limit() {
+        let (motion, time) = seen_at((0..30).map(|n| 60.0 * f64::from(n)));
+        let limit = TrackerConfig::default().coast_limit * 100.0;
+        assert!((ahead(&motion, time + 9.0) - limit).abs() < 1e-6);
+    }
+
+    #[test]
+    fn times_that_stand_still_are_no_division() {
+        let config = TrackerConfig::default();
+        let (mut motion, time) = seen_at([0.0, 5.0]);
+        motion.see(&config, time, [90.0, 50.0], 100.0);
+        assert_eq!(motion.position(), [90.0, 50.0]);
+        assert!(motion.pace().is_finite() && ahead(&motion, time + 1.0).is_finite());
+    }
+}

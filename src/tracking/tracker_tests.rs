@@ -1,6 +1,6 @@
 //! Scenes the tracker must get right: crossings, misses, false alarms, pans and broken input.
 
-use super::scene::{Clip, FPS, FRAME, Figure};
+use super::scene::{Clip, Dice, FPS, FRAME, Figure};
 use super::*;
 use crate::geometry::boxes::BBox;
 use crate::tracking::observation::Origin;
@@ -347,6 +347,49 @@ fn a_half_wrong_second_pose_is_never_confirmed_and_takes_no_identity() {
 }
 
 #[test]
+fn an_established_identity_goes_before_its_double() {
+    let mut clip = Clip::new(1, 14);
+    let person = Figure::walker(300.0, 300.0, 0.0, 0.0);
+    // Between the two poses, a little nearer to the double's.
+    let lean = |phase: f64| Figure { phase, ..person };
+    for _ in 0..40 {
+        clip.show(&[Some(lean(0.0))], &[]);
+    }
+    let mut double = lean(2.2);
+    double.at[0] += 40.0;
+    let extra = double.seen(&mut clip.dice, 0.0);
+    assert_eq!(clip.show(&[Some(lean(0.0))], &[extra]).len(), 2);
+    let mut between = lean(1.2);
+    between.at[0] += 22.0;
+    clip.show(&[Some(between)], &[]);
+    clip.assert_no_switch();
+}
+
+#[test]
+fn what_is_found_badly_where_somebody_is_missed_is_nobody_new() {
+    let mut clip = Clip::new(1, 15);
+    for _ in 0..10 {
+        clip.show(&[Some(Figure::walker(300.0, 300.0, 0.0, 0.0))], &[]);
+    }
+    let speck = |x: f64| Figure {
+        at: [x, 420.0],
+        ..Figure::walker(x, 24.0, 0.0, 0.0)
+    };
+    let inside = speck(310.0).seen(&mut clip.dice, 0.0);
+    let records = clip.show(&[None], &[inside]);
+    assert_eq!(
+        records.iter().map(|r| r.confirmed).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let outside = speck(700.0).seen(&mut clip.dice, 0.0);
+    let records = clip.show(&[None], &[outside]);
+    assert_eq!(
+        records.iter().map(|r| r.confirmed).collect::<Vec<_>>(),
+        [true, true]
+    );
+}
+
+#[test]
 fn a_sure_false_alarm_is_gone_after_two_frames() {
     let mut clip = Clip::new(1, 12);
     let person = Some(Figure::walker(300.0, 300.0, 0.0, 0.0));
@@ -467,4 +510,60 @@ fn broken_observations_are_ignored() {
     blind.joints.truncate(3);
     let records = clip.tracker.update(clip.time + 2.0 / FPS, FRAME, &[blind]);
     assert_eq!((records.len(), records[0].matched), (1, Some(0)));
+}
+
+#[test]
+fn nonsense_never_panics_nor_gets_out() {
+    let mut clip = Clip::new(0, 17);
+    let dice = &mut clip.dice;
+    let mut value = |dice: &mut Dice| match (dice.roll() * 12.0) as i32 {
+        -3 => f32::NAN,
+        -4 => f32::INFINITY,
+        4 => f32::MAX,
+        5 => -1e30,
+        6 => 0.0,
+        _ => (1500.0 * dice.roll()) as f32,
+    };
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    for _ in 0..600 {
+        let observations: Vec<_> = (0..(dice.roll().abs() * 9.0) as usize)
+            .map(|_| {
+                let mut points = |dice: &mut Dice| {
+                    let count = if dice.chance(0.8) { 33 } else { 7 };
+                    (0..count)
+                        .map(|_| [0; 3].map(|_| value(dice)))
+                        .collect::<Vec<_>>()
+                };
+                let (keypoints, joints) = (points(dice), points(dice));
+                let [x1, y1, x2, y2] = [0; 4].map(|_| value(dice));
+                let bbox = BBox::new(x1, y1, x2, y2);
+                Observation {
+                    bbox,
+                    score: value(dice),
+                    keypoints,
+                    joints,
+                }
+            })
+            .collect();
+        let time = f64::from(value(dice));
+        let records = tracker.update(time, (value(dice), value(dice)), &observations);
+        for pair in records.windows(2) {
+            assert!(pair[0].track_id < pair[1].track_id);
+        }
+        let mut taken: Vec<_> = records.iter().filter_map(|r| r.matched).collect();
+        taken.sort_unstable();
+        assert!(
+            taken.windows(2).all(|w| w[0] < w[1]),
+            "one observation, two people"
+        );
+        for record in &records {
+            assert!(
+                (0.0..=1.0).contains(&record.confidence),
+                "{}",
+                record.confidence
+            );
+            assert_eq!(record.matched.is_some(), record.origin == Origin::Seen);
+        }
+        tracker.predict(f64::from(value(dice)));
+    }
 }
