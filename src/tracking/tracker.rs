@@ -246,3 +246,7 @@ mod scene;
 #[cfg(test)]
 #[path = "tracker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tracker_doubt_tests.rs"]
+mod doubt_tests;
