@@ -167,7 +167,9 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   try {
     if (values['fetch-only']) {
-      await fetchLibtorch({ platform: values.platform, arch: values.arch })
+      await fetchLibtorch({ platform: values.platform, arch: values.arch }).catch((error) => {
+        throw failure(`fetching failed: ${error.message}`, [])
+      })
     } else {
       await provideLibtorch({ fetch: !values.find })
     }
