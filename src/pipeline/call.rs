@@ -15,7 +15,7 @@ use super::perception::{ClipSettings, FrameView, Perception};
 use super::pool::Priority;
 use super::result::{FrameResult, Person};
 use super::shared::Core;
-use super::source::FrameInput;
+use super::source::{FrameInput, FrameSource};
 
 /// What a clip carries from call to call.
 #[derive(Clone)]
@@ -86,8 +86,15 @@ impl<P: Perception> Call<P> {
         let plan = Plan::new(&numbers, memory.last, self.settings.tracking);
         let mut results: Vec<Option<FrameResult>> = numbers.iter().map(|_| None).collect();
         for (at, why) in plan.refused {
-            let number = numbers.get(at).copied().unwrap_or(f64::NAN);
-            put(&mut results, at, self.refusal(number, why));
+            let Some(frame) = frames.get(at) else {
+                continue;
+            };
+            // A frame without any number says better itself what is wrong with it.
+            let why = match &frame.source {
+                FrameSource::Bad(known) if frame.number.is_nan() => known.clone(),
+                _ => why,
+            };
+            put(&mut results, at, self.refusal(frame.number, why));
         }
         let mut inputs: Vec<Option<FrameInput>> = frames.into_iter().map(Some).collect();
         let queue: Vec<FrameInput> = plan

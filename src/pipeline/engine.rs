@@ -1,7 +1,7 @@
 //! The engine handle: opens clips, bounds what is accepted, warms up, says how it is, closes.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::call::{Call, Memory};
 use super::clip::Clip;
@@ -65,9 +65,27 @@ impl<P: Perception> Clone for Engine<P> {
     }
 }
 
+/// Does not keep the engine's threads alive.
+pub struct WeakEngine<P: Perception>(Weak<Core<P>>);
+
+impl<P: Perception> WeakEngine<P> {
+    pub fn upgrade(&self) -> Option<Engine<P>> {
+        self.0.upgrade().map(Engine)
+    }
+}
+
 impl<P: Perception> Engine<P> {
     pub fn new(perception: P, settings: EngineSettings) -> Result<Self, EngineError> {
         Ok(Self(Arc::new(Core::new(perception, settings)?)))
+    }
+
+    pub fn downgrade(&self) -> WeakEngine<P> {
+        WeakEngine(Arc::downgrade(&self.0))
+    }
+
+    /// Whether a call with so many frames would be accepted now.
+    pub fn check_room(&self, frames: usize) -> Result<(), EngineError> {
+        self.0.enter(frames).map(drop)
     }
 
     pub fn open_clip(&self, settings: ClipSettings) -> Clip<P> {

@@ -1,0 +1,220 @@
+//! The native half of `PoseEngine` and `PoseClip`; `index.js` wraps it.
+
+use std::time::{Duration, Instant};
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, PromiseRaw};
+use napi_derive::napi;
+
+use super::error::to_js;
+use super::frames::{self, Limits};
+use super::lifetime::Home;
+use super::model::{self, Model};
+use super::options::{clip_settings, engine_config, timeout, variant_name};
+use super::results::{Health, PoseResult, WarmupReport};
+use super::value::Value;
+use crate::imaging::decode::DecodeLimits;
+use crate::pipeline::clip::Clip;
+use crate::pipeline::config::EngineConfig;
+use crate::pipeline::control::JobControl;
+use crate::pipeline::engine::{Engine, EngineSettings};
+use crate::pipeline::error::{EngineError, INTERNAL};
+
+/// Checks a configuration; says which landmark file it needs: 'lite', 'full' or 'heavy'.
+#[napi(skip_typescript, catch_unwind)]
+pub fn check_config(config: Value) -> napi::Result<&'static str> {
+    let config = engine_config(config).map_err(to_js)?;
+    Ok(variant_name(config.blazepose.variant))
+}
+
+/// One call that can be aborted; its time limit runs from here.
+#[napi]
+pub struct NativeJob(JobControl);
+
+#[napi]
+impl NativeJob {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: Value) -> napi::Result<Self> {
+        Ok(Self(JobControl::new(timeout(options).map_err(to_js)?)))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+#[napi]
+pub struct NativeEngine {
+    engine: Engine<Model>,
+    limits: Limits,
+}
+
+#[napi]
+pub struct NativeClip {
+    clip: Clip<Model>,
+    engine: Engine<Model>,
+    limits: Limits,
+}
+
+fn threads(config: &EngineConfig) -> usize {
+    match config.threads {
+        // Honours the cgroup's quota.
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given,
+    }
+}
+
+fn build(
+    config: &EngineConfig,
+    detector: Vec<u8>,
+    landmark: Vec<u8>,
+) -> Result<Engine<Model>, EngineError> {
+    let start = Instant::now();
+    let model = model::load(config, detector, landmark)?;
+    let settings = EngineSettings {
+        model: model::NAME,
+        device: config.device.clone(),
+        threads: threads(config),
+        max_queued_frames: config.max_queued_frames,
+        decode: DecodeLimits {
+            max_pixels: config.max_pixels,
+            max_bytes: config.max_image_bytes,
+        },
+        loaded_in: start.elapsed(),
+    };
+    Engine::new(model, settings)
+}
+
+/// Reads the networks off the main thread.
+#[napi(skip_typescript, catch_unwind)]
+pub fn create_engine(
+    env: &Env,
+    config: Value,
+    detector: Buffer,
+    landmark: Buffer,
+) -> napi::Result<PromiseRaw<'_, NativeEngine>> {
+    let config = engine_config(config).map_err(to_js)?;
+    let home = Home::of(env)?;
+    let (detector, landmark) = (detector.to_vec(), landmark.to_vec());
+    env.spawn_future(async move {
+        let limits = Limits {
+            bytes: config.max_image_bytes,
+            pixels: config.max_pixels,
+        };
+        let engine = tokio::task::spawn_blocking(move || build(&config, detector, landmark))
+            .await
+            .map_err(|e| EngineError::new(INTERNAL, format!("loading the model failed: {e}")))
+            .and_then(|engine| engine)
+            .map_err(to_js)?;
+        home.adopt(&engine);
+        Ok(NativeEngine { engine, limits })
+    })
+}
+
+/// Reads the frames now, runs them later.
+fn process<'env>(
+    env: &'env Env,
+    (engine, clip): (&Engine<Model>, &Clip<Model>),
+    limits: Limits,
+    job: &NativeJob,
+    frames: Value,
+) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
+    let count = frames::length(frames).map_err(to_js)?;
+    // Before the copying, which a refused call need not pay.
+    engine.check_room(count as usize).map_err(to_js)?;
+    let frames = frames::read(frames, limits).map_err(to_js)?;
+    let done = clip.process(&job.0, frames);
+    env.spawn_future_with_callback(async move { done.await.map_err(to_js) }, |_, results| {
+        Ok(results
+            .into_iter()
+            .map(PoseResult::from)
+            .collect::<Vec<_>>())
+    })
+}
+
+#[napi]
+impl NativeEngine {
+    #[napi(catch_unwind)]
+    pub fn process<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        frames: Value,
+        options: Value,
+    ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
+        let clip = self
+            .engine
+            .open_clip(clip_settings(options).map_err(to_js)?);
+        process(env, (&self.engine, &clip), self.limits, job, frames)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn open_clip(&self, options: Value) -> napi::Result<NativeClip> {
+        Ok(NativeClip {
+            clip: self
+                .engine
+                .open_clip(clip_settings(options).map_err(to_js)?),
+            engine: self.engine.clone(),
+            limits: self.limits,
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn warmup<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+    ) -> napi::Result<PromiseRaw<'env, WarmupReport>> {
+        let (engine, job) = (self.engine.clone(), job.0.clone());
+        env.spawn_future(async move {
+            engine
+                .warmup(&job)
+                .await
+                .map(WarmupReport::from)
+                .map_err(to_js)
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn health(&self) -> Health {
+        self.engine.health().into()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let engine = self.engine.clone();
+        // At once: a call made in the next line must find it closed.
+        engine.begin_close();
+        env.spawn_future(async move { engine.close().await.map_err(to_js) })
+    }
+}
+
+#[napi]
+impl NativeClip {
+    #[napi(catch_unwind)]
+    pub fn process<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        frames: Value,
+    ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
+        process(env, (&self.engine, &self.clip), self.limits, job, frames)
+    }
+}
+
+/// Waiting needs two threads, whatever the machine; arithmetic has its own.
+#[napi_derive::module_init]
+fn start_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .thread_name("pose4d-wait")
+        .thread_keep_alive(Duration::from_secs(5))
+        .enable_time()
+        .build();
+    // Without it napi makes its own, with a thread per core.
+    if let Ok(runtime) = runtime {
+        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+    }
+}
