@@ -1,9 +1,12 @@
 //! The native half of `PoseEngine` and `PoseClip`; `index.js` wraps it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, PromiseRaw};
+use napi::bindgen_prelude::{
+    Buffer, PromiseRaw, create_custom_tokio_runtime, within_runtime_if_available,
+};
 use napi_derive::napi;
 
 use super::error::to_js;
@@ -19,6 +22,7 @@ use crate::pipeline::config::EngineConfig;
 use crate::pipeline::control::JobControl;
 use crate::pipeline::engine::{Engine, EngineSettings};
 use crate::pipeline::error::{EngineError, INTERNAL};
+use crate::pipeline::stream::FrameStream;
 
 /// Checks a configuration; says which landmark file it needs: 'lite', 'full' or 'heavy'.
 #[napi(skip_typescript, catch_unwind)]
@@ -54,6 +58,12 @@ pub struct NativeEngine {
 pub struct NativeClip {
     clip: Clip<Model>,
     engine: Engine<Model>,
+    limits: Limits,
+}
+
+#[napi]
+pub struct NativeStream {
+    stream: Arc<FrameStream<Model>>,
     limits: Limits,
 }
 
@@ -161,6 +171,16 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
+    pub fn open_stream(&self, job: &NativeJob, options: Value) -> napi::Result<NativeStream> {
+        let settings = clip_settings(options).map_err(to_js)?;
+        let stream = within_runtime_if_available(|| self.engine.open_stream(&job.0, settings));
+        Ok(NativeStream {
+            stream: Arc::new(stream),
+            limits: self.limits,
+        })
+    }
+
+    #[napi(catch_unwind)]
     pub fn warmup<'env>(
         &self,
         env: &'env Env,
@@ -191,6 +211,36 @@ impl NativeEngine {
 }
 
 #[napi]
+impl NativeStream {
+    /// Takes a frame over; its bytes are copied.
+    #[napi(catch_unwind)]
+    pub fn push(&self, frame: Value) -> napi::Result<()> {
+        self.stream
+            .push(frames::read_one(frame, self.limits))
+            .map_err(to_js)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn end(&self) {
+        self.stream.end();
+    }
+
+    /// The next result in order; null after the last.
+    #[napi(catch_unwind)]
+    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<PoseResult>>> {
+        let stream = Arc::clone(&self.stream);
+        env.spawn_future_with_callback(
+            async move {
+                let next = stream.next().await.map_err(to_js)?;
+                next.iter().for_each(|result| stream.answered(result));
+                Ok(next)
+            },
+            |_, result| Ok(result.map(PoseResult::from)),
+        )
+    }
+}
+
+#[napi]
 impl NativeClip {
     #[napi(catch_unwind)]
     pub fn process<'env>(
@@ -201,6 +251,13 @@ impl NativeClip {
     ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
         process(env, (&self.engine, &self.clip), self.limits, job, frames)
     }
+}
+
+/// As an engine with this configuration would be before anything was asked of it.
+#[napi(skip_typescript, catch_unwind)]
+pub fn idle_health(config: Value) -> napi::Result<Health> {
+    let config = engine_config(config).map_err(to_js)?;
+    Ok(Health::idle(&config, model::NAME, threads(&config)))
 }
 
 /// Waiting needs two threads, whatever the machine; arithmetic has its own.
@@ -215,6 +272,6 @@ fn start_runtime() {
         .build();
     // Without it napi makes its own, with a thread per core.
     if let Ok(runtime) = runtime {
-        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+        create_custom_tokio_runtime(runtime);
     }
 }

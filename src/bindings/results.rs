@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
+use crate::pipeline::config::EngineConfig;
 use crate::pipeline::{engine, result};
 
 /// One keypoint of a person.
@@ -214,7 +215,8 @@ pub struct Health {
     #[napi(ts_type = "'idle' | 'warming' | 'ready' | 'closed'")]
     pub status: &'static str,
     pub model: &'static str,
-    pub model_version: String,
+    /// Absent while no model is loaded.
+    pub model_version: Option<String>,
     pub device: String,
     /// Worker threads.
     pub threads: u32,
@@ -229,13 +231,34 @@ pub struct Health {
     pub version: &'static str,
 }
 
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Health {
+    /// No engine yet.
+    pub fn idle(config: &EngineConfig, model: &'static str, threads: usize) -> Self {
+        Self {
+            status: engine::Status::Idle.as_str(),
+            model,
+            model_version: None,
+            device: config.device.clone(),
+            threads: count(threads),
+            queued_frames: 0,
+            max_queued_frames: count(config.max_queued_frames),
+            frames_done: 0.0,
+            frames_failed: 0.0,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
 impl From<engine::Health> for Health {
     fn from(health: engine::Health) -> Self {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self {
             status: health.status.as_str(),
             model: health.model,
-            model_version: health.model_version,
+            model_version: Some(health.model_version),
             device: health.device,
             threads: count(health.threads),
             queued_frames: count(health.queued_frames),

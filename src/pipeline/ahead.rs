@@ -32,6 +32,16 @@ impl<T> Drop for Spawned<T> {
     }
 }
 
+/// Items that are all there already, as `Ahead::start` takes them.
+pub(super) fn all_of<I>(items: impl IntoIterator<Item = I>) -> mpsc::UnboundedReceiver<I> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for item in items {
+        // Cannot fail: the receiver is in this very function.
+        let _ = sender.send(item);
+    }
+    receiver
+}
+
 /// The started work of a call, in order. Ends early only where the engine closes.
 pub(super) struct Ahead<T> {
     started: mpsc::Receiver<Spawned<T>>,
@@ -45,7 +55,7 @@ impl<T: Send + 'static> Ahead<T> {
     /// it is always holds one: calls that share `room` cannot block each other for good.
     pub(super) fn start<I, F>(
         room: Arc<Semaphore>,
-        items: Vec<I>,
+        mut items: mpsc::UnboundedReceiver<I>,
         window: usize,
         work: impl Fn(I, OwnedSemaphorePermit) -> F + Send + 'static,
     ) -> Self
@@ -55,7 +65,7 @@ impl<T: Send + 'static> Ahead<T> {
     {
         let (sender, started) = mpsc::channel(window.max(1));
         let feeder = Spawned::new(async move {
-            for item in items {
+            while let Some(item) = items.recv().await {
                 let Ok(place) = sender.reserve().await else {
                     return;
                 };

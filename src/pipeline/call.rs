@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use super::ahead::{Ahead, Spawned};
+use super::ahead::{Ahead, Spawned, all_of};
 use super::control::JobControl;
 use super::error::{
     ABORTED, CLOSED, DEVICE, EngineError, INTERNAL, MODEL_FILE, MODEL_UNAVAILABLE, RUNTIME_MISSING,
@@ -130,18 +131,7 @@ impl<P: Perception> Call<P> {
         results: &mut [Option<FrameResult>],
         memory: &mut Memory<P::State>,
     ) -> Result<(), EngineError> {
-        let first = memory.index;
-        let queue: Vec<(u64, FrameInput)> = (first..).zip(queue).collect();
-        let call = self.clone();
-        let mut ahead = Ahead::start(
-            self.core.room(),
-            queue,
-            self.core.window(),
-            move |(index, input), room| {
-                let call = call.clone();
-                async move { call.prepare(input, index, room).await }
-            },
-        );
+        let mut ahead = self.prepare_ahead(all_of((memory.index..).zip(queue)));
         for at in sequence {
             let Some(prepared) = ahead.next().await else {
                 return Ok(());
@@ -161,20 +151,7 @@ impl<P: Perception> Call<P> {
         sequence: &[usize],
         results: &mut [Option<FrameResult>],
     ) -> Result<(), EngineError> {
-        let call = self.clone();
-        let mut ahead = Ahead::start(
-            self.core.room(),
-            queue,
-            self.core.window(),
-            move |input, room| {
-                let call = call.clone();
-                async move {
-                    let prepared = call.prepare(input, 0, room).await?;
-                    let mut state = call.core.perception().new_state(&call.settings);
-                    call.follow(prepared, &mut state).await
-                }
-            },
-        );
+        let mut ahead = self.whole_ahead(all_of(queue.into_iter().map(|input| (0, input))));
         for at in sequence {
             let Some(result) = ahead.next().await else {
                 return Ok(());
@@ -182,6 +159,71 @@ impl<P: Perception> Call<P> {
             put(results, *at, result??);
         }
         Ok(())
+    }
+
+    /// Decodes and looks at frames, each with its index in the clip, as far ahead as there is room.
+    fn prepare_ahead(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+    ) -> Ahead<Result<Prepared<P::Sightings>, EngineError>> {
+        let (call, core) = (self.clone(), &self.core);
+        Ahead::start(
+            core.room(),
+            frames,
+            core.window(),
+            move |(index, input), room| {
+                let call = call.clone();
+                async move { call.prepare(input, index, room).await }
+            },
+        )
+    }
+
+    /// The same for frames that are independent of one another: the whole way at once.
+    fn whole_ahead(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+    ) -> Ahead<Result<FrameResult, EngineError>> {
+        let (call, core) = (self.clone(), &self.core);
+        Ahead::start(
+            core.room(),
+            frames,
+            core.window(),
+            move |(_, input), room| {
+                let call = call.clone();
+                async move {
+                    let prepared = call.prepare(input, 0, room).await?;
+                    let mut state = call.core.perception().new_state(&call.settings);
+                    call.follow(prepared, &mut state).await
+                }
+            },
+        )
+    }
+
+    /// Frames that come one by one, numbered already; results leave in the same order until the
+    /// last frame, or nobody takes them any more.
+    pub(super) async fn run_stream(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+        results: &mpsc::UnboundedSender<Result<FrameResult, EngineError>>,
+    ) -> Result<(), EngineError> {
+        if self.settings.tracking {
+            let mut ahead = self.prepare_ahead(frames);
+            let mut state = self.core.perception().new_state(&self.settings);
+            while let Some(prepared) = ahead.next().await {
+                let result = self.follow(prepared??, &mut state).await?;
+                if results.send(Ok(result)).is_err() {
+                    return Ok(());
+                }
+            }
+        } else {
+            let mut ahead = self.whole_ahead(frames);
+            while let Some(result) = ahead.next().await {
+                if results.send(Ok(result??)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        self.core.check_open()
     }
 
     /// Decodes and looks. `Err` ends the call; what is wrong with the frame is in the value.

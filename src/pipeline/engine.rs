@@ -12,6 +12,7 @@ use super::result::FrameResult;
 use super::shared::Core;
 pub use super::shared::EngineSettings;
 use super::source::{FrameInput, FrameSource};
+use super::stream::FrameStream;
 
 /// How far the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,12 @@ impl<P: Perception> Engine<P> {
 
     pub fn open_clip(&self, settings: ClipSettings) -> Clip<P> {
         Clip::new(Arc::clone(&self.0), settings)
+    }
+
+    /// A clip whose frames come one by one; its work starts with the first of them.
+    /// For a thread that has entered a tokio runtime.
+    pub fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> FrameStream<P> {
+        FrameStream::new(Arc::clone(&self.0), ctl, settings)
     }
 
     /// The frames as a clip of their own.

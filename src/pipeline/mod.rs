@@ -14,3 +14,4 @@ pub mod pool;
 pub mod result;
 mod shared;
 pub mod source;
+pub mod stream;

@@ -50,6 +50,21 @@ impl Plan {
     }
 }
 
+/// As `Plan`, for frames that come one by one: a number must exceed every earlier one.
+pub fn next_number(number: f64, last: Option<f64>, tracking: bool) -> Result<(), EngineError> {
+    match last {
+        Some(last) if tracking && number == last => Err(duplicate(number)),
+        _ => place(number, last, tracking, &mut HashSet::new()),
+    }
+}
+
+fn duplicate(number: f64) -> EngineError {
+    EngineError::new(
+        FRAME_DUPLICATE,
+        format!("frameNumber {number} occurs more than once; the first one counts"),
+    )
+}
+
 fn place(
     number: f64,
     last: Option<f64>,
@@ -64,19 +79,14 @@ fn place(
         return Err(EngineError::new(
             FRAME_ORDER,
             format!(
-                "frameNumber {number} comes after {last} was processed on this clip; \
-                 numbers must rise from call to call (open a new clip to start again)"
+                "frameNumber {number} comes after {last} on this clip; numbers must rise \
+                 (within a call any order will do; open a new clip to start again)"
             ),
         ));
     }
     // Whole and below 2^53: the conversion is exact.
     if !seen.insert(number as u64) {
-        return Err(EngineError::new(
-            FRAME_DUPLICATE,
-            format!(
-                "frameNumber {number} occurs more than once in this call; the first one counts"
-            ),
-        ));
+        return Err(duplicate(number));
     }
     Ok(())
 }
