@@ -90,7 +90,7 @@ impl<P: Perception> Core<P> {
     }
 
     pub(super) fn decode_limits(&self) -> DecodeLimits {
-        self.settings.decode.clone()
+        self.settings.decode
     }
 
     pub(super) fn version(&self) -> &str {

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use super::error::{
     EngineError, IMAGE_BASE64, IMAGE_CORRUPT, IMAGE_EMPTY, IMAGE_FORMAT, IMAGE_NOT_FOUND,
-    IMAGE_TOO_LARGE,
+    IMAGE_TOO_LARGE, INVALID_ARGUMENT,
 };
 use crate::geometry::boxes::BBox;
-use crate::imaging::decode::{
-    DecodeLimits, ImageError, decode_base64, decode_bytes, decode_file, from_raw,
-};
+use crate::imaging::decode::{DecodeLimits, decode_base64, decode_bytes, decode_file, from_raw};
+use crate::imaging::error::ImageError;
 use crate::imaging::pixels::Rgb8;
 
 /// Where a frame's pixels come from.
@@ -63,20 +62,33 @@ impl FrameSource {
                 data,
                 width,
                 height,
-            } => from_raw(data, width, height, limits),
+            } => raw(data, width, height, limits),
             Self::Bad(why) => return Err(why),
         };
         decoded.map_err(|e| EngineError::new(code(&e), e.to_string()))
     }
 }
 
+fn raw(data: Vec<u8>, width: u32, height: u32, limits: &DecodeLimits) -> Result<Rgb8, ImageError> {
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let limit = limits.max_pixels;
+        return Err(ImageError::TooManyPixels {
+            width,
+            height,
+            limit,
+        });
+    }
+    from_raw(data, width as usize, height as usize)
+}
+
 fn code(error: &ImageError) -> &'static str {
     match error {
-        ImageError::NotFound(_) => IMAGE_NOT_FOUND,
-        ImageError::Empty(_) => IMAGE_EMPTY,
-        ImageError::Format(_) => IMAGE_FORMAT,
-        ImageError::Corrupt(_) => IMAGE_CORRUPT,
-        ImageError::TooLarge(_) => IMAGE_TOO_LARGE,
-        ImageError::Base64(_) => IMAGE_BASE64,
+        ImageError::Empty => IMAGE_EMPTY,
+        ImageError::Format { .. } => IMAGE_FORMAT,
+        ImageError::Corrupt { .. } => IMAGE_CORRUPT,
+        ImageError::TooManyPixels { .. } | ImageError::TooManyBytes { .. } => IMAGE_TOO_LARGE,
+        ImageError::NotFound { .. } | ImageError::Unreadable { .. } => IMAGE_NOT_FOUND,
+        ImageError::Base64 { .. } => IMAGE_BASE64,
+        ImageError::RawSize { .. } => INVALID_ARGUMENT,
     }
 }
