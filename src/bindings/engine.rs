@@ -23,6 +23,7 @@ use crate::pipeline::control::JobControl;
 use crate::pipeline::engine::{Engine, EngineSettings};
 use crate::pipeline::error::{EngineError, INTERNAL};
 use crate::pipeline::stream::FrameStream;
+use crate::runtime::threads::worker_count;
 
 /// Checks a configuration; says which landmark file it needs: 'lite', 'full' or 'heavy'.
 #[napi(skip_typescript, catch_unwind)]
@@ -67,14 +68,6 @@ pub struct NativeStream {
     limits: Limits,
 }
 
-fn threads(config: &EngineConfig) -> usize {
-    match config.threads {
-        // Honours the cgroup's quota.
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given,
-    }
-}
-
 fn build(
     config: &EngineConfig,
     detector: Vec<u8>,
@@ -85,7 +78,7 @@ fn build(
     let settings = EngineSettings {
         model: model::NAME,
         device: config.device.clone(),
-        threads: threads(config),
+        threads: worker_count(config.threads),
         max_queued_frames: config.max_queued_frames,
         decode: DecodeLimits {
             max_pixels: config.max_pixels,
@@ -257,7 +250,11 @@ impl NativeClip {
 #[napi(skip_typescript, catch_unwind)]
 pub fn idle_health(config: Value) -> napi::Result<Health> {
     let config = engine_config(config).map_err(to_js)?;
-    Ok(Health::idle(&config, model::NAME, threads(&config)))
+    Ok(Health::idle(
+        &config,
+        model::NAME,
+        worker_count(config.threads),
+    ))
 }
 
 /// Waiting needs two threads, whatever the machine; arithmetic has its own.

@@ -14,4 +14,5 @@ mod model;
 mod options;
 mod placeholder;
 mod results;
+mod runtime;
 mod value;

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
+use super::runtime::MemoryInfo;
 use crate::pipeline::config::EngineConfig;
 use crate::pipeline::{engine, result};
 
@@ -229,6 +230,8 @@ pub struct Health {
     pub frames_failed: f64,
     /// Of pose4d itself.
     pub version: &'static str,
+    /// Of this process and its machine, bytes.
+    pub memory: MemoryInfo,
 }
 
 fn count(n: usize) -> u32 {
@@ -249,6 +252,7 @@ impl Health {
             frames_done: 0.0,
             frames_failed: 0.0,
             version: env!("CARGO_PKG_VERSION"),
+            memory: MemoryInfo::read(),
         }
     }
 }
@@ -266,6 +270,7 @@ impl From<engine::Health> for Health {
             frames_done: health.frames_done as f64,
             frames_failed: health.frames_failed as f64,
             version: env!("CARGO_PKG_VERSION"),
+            memory: MemoryInfo::read(),
         }
     }
 }
