@@ -103,6 +103,13 @@ pub fn read(reader: &mut impl Read, available: u64, limit: u64) -> Result<Array,
         return Err(NpyError::TooLarge { claimed, limit });
     }
     let bytes = read_exactly(reader, claimed)?;
+    // A zip member's checksum is compared only when its end is seen.
+    if reader.read(&mut [0])? != 0 {
+        return Err(NpyError::Size {
+            claimed,
+            available: left + 1,
+        });
+    }
     let bytes = if header.fortran {
         row_major(&bytes, &header.shape, width)
     } else {
