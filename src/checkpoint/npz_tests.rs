@@ -132,7 +132,7 @@ fn damaged_archives_are_errors_and_never_panics() {
         std::fs::write(&temp.0, &good[..cut]).unwrap();
         assert!(Npz::open(&temp.0).is_err(), "cut at {cut} was opened");
     }
-    for at in 0..good.len() {
+    for at in (0..good.len()).step_by(3) {
         let mut bad = good.clone();
         bad[at] ^= 0xff;
         std::fs::write(&temp.0, &bad).unwrap();

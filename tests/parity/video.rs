@@ -1,0 +1,1 @@
+//! A clip followed frame by frame.
