@@ -3,6 +3,7 @@
 //! Cases are read from the folder in `POSE4D_GOLDENS` or, when that is not set, from the
 //! project's own `tests/fixtures/goldens`. A case is known only by what lies in its folder.
 
+mod euro;
 mod models;
 mod photos;
 mod reference;
@@ -34,20 +35,31 @@ fn main() -> ExitCode {
             report.fail(format!("{}: {error}", case.display()));
         }
     }
-    if report.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.finish() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// `<goldens>/<model>` itself and the cases in it: folders that hold `photos/` or `tensors/`.
 fn cases(goldens: &Path, model: &str) -> Vec<PathBuf> {
     let folder = goldens.join(model);
-    let inner = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
+    let inner = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path());
     let mut found: Vec<PathBuf> = std::iter::once(folder.clone())
         .chain(inner)
         .filter(|f| f.join("photos").is_dir() || f.join("tensors").is_dir())
         .collect();
     found.sort();
     if found.is_empty() {
-        println!("no case of {model} in {} (a case holds photos/ or tensors/)", goldens.display());
+        println!(
+            "no case of {model} in {} (a case holds photos/ or tensors/)",
+            goldens.display()
+        );
     }
     found
 }

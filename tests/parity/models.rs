@@ -39,14 +39,19 @@ impl Models {
             std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
         };
         let cpu = tch::Device::Cpu;
-        let detector = Detector::load(&read(DETECTOR)?, cpu, executor).map_err(|e| format!("detector: {e}"))?;
+        let detector = Detector::load(&read(DETECTOR)?, cpu, executor)
+            .map_err(|e| format!("detector: {e}"))?;
         let mut landmarkers = BTreeMap::new();
         for variant in VARIANTS {
             let bytes = read(&format!("pose_landmark_{variant}.tflite"))?;
-            let net = Landmarker::load(&bytes, false, cpu, executor).map_err(|e| format!("{variant}: {e}"))?;
+            let net = Landmarker::load(&bytes, false, cpu, executor)
+                .map_err(|e| format!("{variant}: {e}"))?;
             landmarkers.insert(variant, net);
         }
-        Ok(Self { detector, landmarkers })
+        Ok(Self {
+            detector,
+            landmarkers,
+        })
     }
 }
 

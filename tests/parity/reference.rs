@@ -54,11 +54,15 @@ impl LitertPhoto {
     pub fn settings(&self) -> Result<Vec<LitertSetting>, String> {
         let mut out = Vec::new();
         for (key, value) in &self.rest {
-            let Some(setting) = key.strip_prefix("dets_") else { continue };
+            let Some(setting) = key.strip_prefix("dets_") else {
+                continue;
+            };
             let (mut threshold, mut nms_iou) = (0.5, None);
             for part in setting.split('_') {
                 let number = |digits: &str| {
-                    digits.parse::<f32>().map_err(|_| format!("unknown setting {part:?} in key {key:?}"))
+                    digits
+                        .parse::<f32>()
+                        .map_err(|_| format!("unknown setting {part:?} in key {key:?}"))
                 };
                 if let Some(digits) = part.strip_prefix("thr") {
                     threshold = number(digits)?;
@@ -70,7 +74,11 @@ impl LitertPhoto {
             }
             let Some(nms_iou) = nms_iou else { continue };
             let detections = Deserialize::deserialize(value).map_err(|e| format!("{key}: {e}"))?;
-            out.push(LitertSetting { threshold, nms_iou, detections });
+            out.push(LitertSetting {
+                threshold,
+                nms_iou,
+                detections,
+            });
         }
         Ok(out)
     }
@@ -78,7 +86,9 @@ impl LitertPhoto {
     /// The region the landmark networks looked at: that of the best detection.
     pub fn landmark_roi(&self) -> Result<Option<[f64; 4]>, String> {
         let settings = self.settings()?;
-        let usual = settings.iter().find(|s| s.threshold == 0.5 && !s.detections.is_empty());
+        let usual = settings
+            .iter()
+            .find(|s| s.threshold == 0.5 && !s.detections.is_empty());
         Ok(usual.and_then(|s| s.detections.first()).map(|d| d.roi))
     }
 }
@@ -88,9 +98,14 @@ impl LitertLandmarks {
     pub fn kernels(&self) -> Result<Vec<(usize, Vec<[f64; 3]>)>, String> {
         let mut out = Vec::new();
         for (key, value) in &self.rest {
-            let Some(kernel) = key.strip_prefix("px_k") else { continue };
+            let Some(kernel) = key.strip_prefix("px_k") else {
+                continue;
+            };
             let kernel = kernel.parse().map_err(|_| format!("bad key {key:?}"))?;
-            out.push((kernel, Deserialize::deserialize(value).map_err(|e| format!("{key}: {e}"))?));
+            out.push((
+                kernel,
+                Deserialize::deserialize(value).map_err(|e| format!("{key}: {e}"))?,
+            ));
         }
         Ok(out)
     }
@@ -119,16 +134,24 @@ impl MpPerson {
 
     /// Landmarks in pixels.
     pub fn pixels(&self, width: f64, height: f64) -> Vec<[f64; 2]> {
-        self.lm.iter().filter_map(|p| Some([p.first()? * width, p.get(1)? * height])).collect()
+        self.lm
+            .iter()
+            .filter_map(|p| Some([p.first()? * width, p.get(1)? * height]))
+            .collect()
     }
 
     pub fn world(&self) -> Vec<[f64; 3]> {
-        self.world.iter().filter_map(|p| p.first_chunk().copied()).collect()
+        self.world
+            .iter()
+            .filter_map(|p| p.first_chunk().copied())
+            .collect()
     }
 }
 
 /// `mediapipe_tasks_*.json`: people by network (the entry `wh` aside).
-pub fn tasks_people(photo: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Vec<MpPerson>>, String> {
+pub fn tasks_people(
+    photo: &BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, Vec<MpPerson>>, String> {
     photo
         .iter()
         .filter(|(key, _)| *key != "wh")
@@ -146,7 +169,9 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> 
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(format!("{}: {e}", path.display())),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|e| format!("{}: {e}", path.display()))
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Files of `folder` whose names begin and end so, sorted.
@@ -166,5 +191,7 @@ pub fn files(folder: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
 }
 
 pub fn name_of(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

@@ -22,7 +22,12 @@ const HEAT: Bound = Bound::Max(4e-4);
 const DETECTOR_INPUT: usize = 224;
 const LANDMARK_INPUT: usize = 256;
 
-pub fn run(case: &Path, models: &mut Models, executor: &str, report: &mut Report) -> Result<(), String> {
+pub fn run(
+    case: &Path,
+    models: &mut Models,
+    executor: &str,
+    report: &mut Report,
+) -> Result<(), String> {
     let archives = files(&case.join("tensors"), "", ".npz");
     let mut table = Table::new(format!("Raw tensors, {} [{executor}]", case.display()));
     if archives.is_empty() {
@@ -50,18 +55,45 @@ pub fn run(case: &Path, models: &mut Models, executor: &str, report: &mut Report
     Ok(())
 }
 
-fn detector(table: &mut Table, name: &str, image: &Rgb8, npz: &mut Npz, models: &mut Models) -> Result<(), String> {
+fn detector(
+    table: &mut Table,
+    name: &str,
+    image: &Rgb8,
+    npz: &mut Npz,
+    models: &mut Models,
+) -> Result<(), String> {
     if !npz.contains("det_boxes") {
         table.skip(format!("{name} detector"), "no det_boxes in the archive");
         return Ok(());
     }
     let mut crop = vec![0.0; DETECTOR_INPUT * DETECTOR_INPUT * 3];
-    warp_roi_f32(image, &whole(image), DETECTOR_INPUT, Border::Zero, 2.0 / 255.0, -1.0, &mut crop);
+    warp_roi_f32(
+        image,
+        &whole(image),
+        DETECTOR_INPUT,
+        Border::Zero,
+        2.0 / 255.0,
+        -1.0,
+        &mut crop,
+    );
     let (boxes, logits) = models.detector.raw(&crop).map_err(|e| e.to_string())?;
     let expected = values(npz, "det_boxes")?;
-    table.judge(format!("{name} det_boxes"), &Differences::between(boxes, &expected), "px", &[PIXELS]);
-    let (ours, theirs) = (probabilities(logits), probabilities(&values(npz, "det_scores")?));
-    table.judge(format!("{name} det_scores"), &Differences::between(&ours, &theirs), "", &[PROBABILITY]);
+    table.judge(
+        format!("{name} det_boxes"),
+        &Differences::between(boxes, &expected),
+        "px",
+        &[PIXELS],
+    );
+    let (ours, theirs) = (
+        probabilities(logits),
+        probabilities(&values(npz, "det_scores")?),
+    );
+    table.judge(
+        format!("{name} det_scores"),
+        &Differences::between(&ours, &theirs),
+        "",
+        &[PROBABILITY],
+    );
     Ok(())
 }
 
@@ -78,20 +110,54 @@ fn landmarks(
             continue;
         }
         let Some([cx, cy, size, rotation]) = roi else {
-            table.skip(format!("{name} {variant}"), "no region in litert_pipeline.json to cut the crop by");
+            table.skip(
+                format!("{name} {variant}"),
+                "no region in litert_pipeline.json to cut the crop by",
+            );
             continue;
         };
-        let roi = Roi { cx: cx as f32, cy: cy as f32, size: size as f32, rotation: rotation as f32 };
+        let roi = Roi {
+            cx: cx as f32,
+            cy: cy as f32,
+            size: size as f32,
+            rotation: rotation as f32,
+        };
         let mut crop = vec![0.0; LANDMARK_INPUT * LANDMARK_INPUT * 3];
-        warp_roi_f32(image, &roi, LANDMARK_INPUT, Border::Replicate, 1.0 / 255.0, 0.0, &mut crop);
+        warp_roi_f32(
+            image,
+            &roi,
+            LANDMARK_INPUT,
+            Border::Replicate,
+            1.0 / 255.0,
+            0.0,
+            &mut crop,
+        );
         let raw = net.raw(&crop).map_err(|e| e.to_string())?;
         let mut part = |what: &str, ours: &[f32]| -> Result<Differences, String> {
-            Ok(Differences::between(ours, &values(npz, &format!("{variant}_{what}"))?))
+            Ok(Differences::between(
+                ours,
+                &values(npz, &format!("{variant}_{what}"))?,
+            ))
         };
         // Visibility and presence are logits; beside the pixels they are judged as such.
-        table.judge(format!("{name} {variant}_ld"), &part("ld", &raw.ld)?, "px", &[PIXELS]);
-        table.judge(format!("{name} {variant}_flag"), &part("flag", &[raw.flag])?, "", &[PROBABILITY]);
-        table.judge(format!("{name} {variant}_world"), &part("world", &raw.world)?, "m", &[METRES]);
+        table.judge(
+            format!("{name} {variant}_ld"),
+            &part("ld", &raw.ld)?,
+            "px",
+            &[PIXELS],
+        );
+        table.judge(
+            format!("{name} {variant}_flag"),
+            &part("flag", &[raw.flag])?,
+            "",
+            &[PROBABILITY],
+        );
+        table.judge(
+            format!("{name} {variant}_world"),
+            &part("world", &raw.world)?,
+            "m",
+            &[METRES],
+        );
         let expected: Vec<f32> = probabilities(&values(npz, &format!("{variant}_hm"))?);
         let heat = Differences::between(&probabilities(&raw.heatmap), &expected);
         table.judge(format!("{name} {variant}_hm"), &heat, "", &[HEAT]);
@@ -104,5 +170,8 @@ fn values(npz: &mut Npz, name: &str) -> Result<Vec<f32>, String> {
 }
 
 fn probabilities(logits: &[f32]) -> Vec<f32> {
-    logits.iter().map(|l| 1.0 / (1.0 + (-l.clamp(-100.0, 100.0)).exp())).collect()
+    logits
+        .iter()
+        .map(|l| 1.0 / (1.0 + (-l.clamp(-100.0, 100.0)).exp()))
+        .collect()
 }
