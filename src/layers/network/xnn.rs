@@ -32,7 +32,7 @@ pub struct XnnNetwork {
 /// Keeps the arena aligned to a cache line.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-struct Line([f32; 16]);
+struct Line(#[expect(dead_code, reason = "only ever seen as floats")] [f32; 16]);
 
 impl XnnNetwork {
     /// Packs the weights; the graph's own copies are dropped.
