@@ -18,12 +18,15 @@ pub struct Buffer<'a>(pub &'a [u8]);
 
 impl<'a> Buffer<'a> {
     fn bytes(&self, what: &'static str, offset: usize, length: usize) -> Result<&'a [u8]> {
-        offset.checked_add(length).and_then(|end| self.0.get(offset..end)).ok_or(OutOfBounds {
-            what,
-            offset,
-            length,
-            size: self.0.len(),
-        })
+        offset
+            .checked_add(length)
+            .and_then(|end| self.0.get(offset..end))
+            .ok_or(OutOfBounds {
+                what,
+                offset,
+                length,
+                size: self.0.len(),
+            })
     }
 
     fn u16(&self, what: &'static str, offset: usize) -> Result<u16> {
@@ -55,10 +58,17 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     fn at(buffer: Buffer<'a>, what: &'static str, at: usize) -> Result<Self> {
         let back = buffer.u32(what, at)? as i32;
-        let vtable = (at as i64 - i64::from(back)).try_into().unwrap_or(usize::MAX);
+        let vtable = (at as i64 - i64::from(back))
+            .try_into()
+            .unwrap_or(usize::MAX);
         let size = usize::from(buffer.u16(what, vtable)?);
         buffer.bytes(what, vtable, size)?;
-        Ok(Self { buffer, at, vtable, fields: size.saturating_sub(4) / 2 })
+        Ok(Self {
+            buffer,
+            at,
+            vtable,
+            fields: size.saturating_sub(4) / 2,
+        })
     }
 
     /// Absolute offset of a field; `None` where the file leaves it at its default.
@@ -66,12 +76,16 @@ impl<'a> Table<'a> {
         if index >= self.fields {
             return Ok(None);
         }
-        let offset = self.buffer.u16("a table's field list", self.vtable + 4 + 2 * index)?;
+        let offset = self
+            .buffer
+            .u16("a table's field list", self.vtable + 4 + 2 * index)?;
         Ok((offset != 0).then(|| self.at + usize::from(offset)))
     }
 
     fn pointer(&self, what: &'static str, index: usize) -> Result<Option<usize>> {
-        let Some(at) = self.field(index)? else { return Ok(None) };
+        let Some(at) = self.field(index)? else {
+            return Ok(None);
+        };
         Ok(Some(at + self.buffer.u32(what, at)? as usize))
     }
 
@@ -90,19 +104,26 @@ impl<'a> Table<'a> {
     }
 
     pub fn table(&self, what: &'static str, index: usize) -> Result<Option<Table<'a>>> {
-        self.pointer(what, index)?.map(|at| Table::at(self.buffer, what, at)).transpose()
+        self.pointer(what, index)?
+            .map(|at| Table::at(self.buffer, what, at))
+            .transpose()
     }
 
     /// A vector's elements as raw bytes; empty where the field is left out.
     pub fn vector(&self, what: &'static str, index: usize, item: usize) -> Result<&'a [u8]> {
-        let Some(at) = self.pointer(what, index)? else { return Ok(&[]) };
+        let Some(at) = self.pointer(what, index)? else {
+            return Ok(&[]);
+        };
         let length = self.buffer.u32(what, at)? as usize;
         self.buffer.bytes(what, at + 4, length.saturating_mul(item))
     }
 
     pub fn i32s(&self, what: &'static str, index: usize) -> Result<Vec<i32>> {
         let bytes = self.vector(what, index, 4)?;
-        Ok(bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        Ok(bytes
+            .chunks_exact(4)
+            .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect())
     }
 
     pub fn string(&self, what: &'static str, index: usize) -> Result<String> {
@@ -110,7 +131,9 @@ impl<'a> Table<'a> {
     }
 
     pub fn tables(&self, what: &'static str, index: usize) -> Result<Vec<Table<'a>>> {
-        let Some(at) = self.pointer(what, index)? else { return Ok(Vec::new()) };
+        let Some(at) = self.pointer(what, index)? else {
+            return Ok(Vec::new());
+        };
         let length = self.vector(what, index, 4)?.len() / 4;
         (0..length)
             .map(|i| {

@@ -106,7 +106,10 @@ impl<'a> TfliteFile<'a> {
             .collect::<Result<Vec<_>>>()?;
         let subgraphs = model.tables("the subgraphs", 2)?;
         let [graph] = subgraphs.as_slice() else {
-            return Err(TfliteError::Unsupported(format!("{} subgraphs, expected 1", subgraphs.len())));
+            return Err(TfliteError::Unsupported(format!(
+                "{} subgraphs, expected 1",
+                subgraphs.len()
+            )));
         };
         let buffers = model
             .tables("the buffers", 4)?
@@ -145,12 +148,19 @@ impl<'a> TfliteFile<'a> {
         let info = &self.tensors[tensor];
         let data = self.buffers[info.buffer];
         let values: Vec<f32> = match info.dtype {
-            FLOAT32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            FLOAT16 => {
-                data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-            }
+            FLOAT32 => data
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            FLOAT16 => data
+                .chunks_exact(2)
+                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
             other => {
-                return Err(TfliteError::Unsupported(format!("weights \"{}\" of type {other}", info.name)));
+                return Err(TfliteError::Unsupported(format!(
+                    "weights \"{}\" of type {other}",
+                    info.name
+                )));
             }
         };
         let values = match &info.sparsity {
@@ -172,26 +182,35 @@ impl<'a> TfliteFile<'a> {
     pub fn constant_i32(&self, tensor: usize) -> Result<Vec<i32>> {
         let info = &self.tensors[tensor];
         if info.dtype != INT32 {
-            return Err(TfliteError::Unsupported(format!("\"{}\" should hold int32", info.name)));
+            return Err(TfliteError::Unsupported(format!(
+                "\"{}\" should hold int32",
+                info.name
+            )));
         }
         let data = self.buffers[info.buffer];
-        Ok(data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        Ok(data
+            .chunks_exact(4)
+            .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect())
     }
 }
 
 fn elements(shape: &[usize]) -> Result<usize> {
     shape
         .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d).filter(|&n| n <= MAX_ELEMENTS))
+        .try_fold(1usize, |n, &d| {
+            n.checked_mul(d).filter(|&n| n <= MAX_ELEMENTS)
+        })
         .ok_or_else(|| TfliteError::Invalid(format!("a tensor of shape {shape:?} is too large")))
 }
 
 fn indices(raw: Vec<i32>, count: usize) -> Result<Vec<usize>> {
     raw.into_iter()
         .map(|i| {
-            usize::try_from(i).ok().filter(|&i| i < count).ok_or_else(|| {
-                TfliteError::Invalid(format!("tensor index {i} of {count} tensors"))
-            })
+            usize::try_from(i)
+                .ok()
+                .filter(|&i| i < count)
+                .ok_or_else(|| TfliteError::Invalid(format!("tensor index {i} of {count} tensors")))
         })
         .collect()
 }
@@ -206,28 +225,44 @@ fn tensor(table: &Table<'_>, buffers: usize) -> Result<TensorInfo> {
     let shape = table
         .i32s("a tensor's shape", 0)?
         .into_iter()
-        .map(|d| usize::try_from(d).map_err(|_| TfliteError::Invalid(format!("\"{name}\" has a negative size"))))
+        .map(|d| {
+            usize::try_from(d)
+                .map_err(|_| TfliteError::Invalid(format!("\"{name}\" has a negative size")))
+        })
         .collect::<Result<Vec<_>>>()?;
     elements(&shape)?;
     let buffer = table.i32(2, 0)? as usize;
     if buffer >= buffers {
-        return Err(TfliteError::Invalid(format!("\"{name}\" refers to buffer {buffer} of {buffers}")));
+        return Err(TfliteError::Invalid(format!(
+            "\"{name}\" refers to buffer {buffer} of {buffers}"
+        )));
     }
     let sparsity = match table.table("a tensor's sparsity", 6)? {
         Some(s) => Some(sparsity(&s, &shape, &name)?),
         None => None,
     };
-    Ok(TensorInfo { name, shape, dtype: table.u8(1, 0)?, buffer, sparsity })
+    Ok(TensorInfo {
+        name,
+        shape,
+        dtype: table.u8(1, 0)?,
+        buffer,
+        sparsity,
+    })
 }
 
 fn sparsity(table: &Table<'_>, shape: &[usize], name: &str) -> Result<Sparsity> {
-    let unsupported = |what: &str| TfliteError::Unsupported(format!("sparse tensor \"{name}\": {what}"));
+    let unsupported =
+        |what: &str| TfliteError::Unsupported(format!("sparse tensor \"{name}\": {what}"));
     let order = table.i32s("the traversal order", 0)?;
     if order.len() != shape.len() || order.iter().enumerate().any(|(i, &d)| d != i as i32) {
-        return Err(unsupported("another traversal order than the dimensions' own"));
+        return Err(unsupported(
+            "another traversal order than the dimensions' own",
+        ));
     }
     let dims = table.tables("the dimension metadata", 2)?;
-    let Some((last, dense)) = dims.split_last() else { return Err(unsupported("no dimensions")) };
+    let Some((last, dense)) = dims.split_last() else {
+        return Err(unsupported("no dimensions"));
+    };
     if dense.len() + 1 != shape.len() {
         return Err(unsupported("block sparsity"));
     }
@@ -239,25 +274,50 @@ fn sparsity(table: &Table<'_>, shape: &[usize], name: &str) -> Result<Sparsity> 
     if last.u8(0, 0)? != 1 {
         return Err(unsupported("the last dimension is not compressed"));
     }
-    Ok(Sparsity { segments: index_vector(last, 2)?, indices: index_vector(last, 4)? })
+    Ok(Sparsity {
+        segments: index_vector(last, 2)?,
+        indices: index_vector(last, 4)?,
+    })
 }
 
 /// A union of vectors of int32, uint16 or uint8: its type at `field`, its table one after.
 fn index_vector(table: &Table<'_>, field: usize) -> Result<Vec<usize>> {
-    let Some(vector) = table.table("sparse indices", field + 1)? else { return Ok(Vec::new()) };
+    let Some(vector) = table.table("sparse indices", field + 1)? else {
+        return Ok(Vec::new());
+    };
     Ok(match table.u8(field, 0)? {
-        1 => vector.i32s("sparse indices", 0)?.into_iter().map(|v| v.max(0) as usize).collect(),
+        1 => vector
+            .i32s("sparse indices", 0)?
+            .into_iter()
+            .map(|v| v.max(0) as usize)
+            .collect(),
         2 => {
             let bytes = vector.vector("sparse indices", 0, 2)?;
-            bytes.chunks_exact(2).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))).collect()
+            bytes
+                .chunks_exact(2)
+                .map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))
+                .collect()
         }
-        3 => vector.vector("sparse indices", 0, 1)?.iter().map(|&b| usize::from(b)).collect(),
-        other => return Err(TfliteError::Unsupported(format!("sparse index type {other}"))),
+        3 => vector
+            .vector("sparse indices", 0, 1)?
+            .iter()
+            .map(|&b| usize::from(b))
+            .collect(),
+        other => {
+            return Err(TfliteError::Unsupported(format!(
+                "sparse index type {other}"
+            )));
+        }
     })
 }
 
 fn densify(info: &TensorInfo, sparsity: &Sparsity, values: &[f32]) -> Result<Vec<f32>> {
-    let invalid = || TfliteError::Invalid(format!("sparse tensor \"{}\" contradicts itself", info.name));
+    let invalid = || {
+        TfliteError::Invalid(format!(
+            "sparse tensor \"{}\" contradicts itself",
+            info.name
+        ))
+    };
     let columns = *info.shape.last().ok_or_else(invalid)?;
     let mut dense = vec![0.0; elements(&info.shape)?];
     let rows = dense.len() / columns.max(1);
@@ -266,7 +326,9 @@ fn densify(info: &TensorInfo, sparsity: &Sparsity, values: &[f32]) -> Result<Vec
     }
     for row in 0..rows {
         let (from, to) = (sparsity.segments[row], sparsity.segments[row + 1]);
-        let (Some(columns_of_row), Some(values)) = (sparsity.indices.get(from..to), values.get(from..to)) else {
+        let (Some(columns_of_row), Some(values)) =
+            (sparsity.indices.get(from..to), values.get(from..to))
+        else {
             return Err(invalid());
         };
         for (&column, &value) in columns_of_row.iter().zip(values) {
@@ -281,9 +343,9 @@ fn densify(info: &TensorInfo, sparsity: &Sparsity, values: &[f32]) -> Result<Vec
 
 fn operator(table: &Table<'_>, codes: &[i32], tensors: usize) -> Result<Op> {
     let code_index = table.i32(0, 0)? as usize;
-    let code = *codes
-        .get(code_index)
-        .ok_or_else(|| TfliteError::Invalid(format!("operator code {code_index} of {}", codes.len())))?;
+    let code = *codes.get(code_index).ok_or_else(|| {
+        TfliteError::Invalid(format!("operator code {code_index} of {}", codes.len()))
+    })?;
     let options = table.table("an operator's options", 4)?;
     Ok(Op {
         kind: op_kind(code, options.as_ref())?,
@@ -299,7 +361,10 @@ fn op_kind(code: i32, options: Option<&Table<'_>>) -> Result<OpKind> {
     let window = |activation_field| -> Result<Window> {
         Ok(Window {
             same_padding: byte(0, 0)? == 0,
-            stride: [positive(int(2, 0)?, "stride")?, positive(int(1, 0)?, "stride")?],
+            stride: [
+                positive(int(2, 0)?, "stride")?,
+                positive(int(1, 0)?, "stride")?,
+            ],
             activation: activation(byte(activation_field, 0)?)?,
         })
     };
@@ -310,7 +375,9 @@ fn op_kind(code: i32, options: Option<&Table<'_>>) -> Result<OpKind> {
         }
     };
     Ok(match code {
-        0 => OpKind::Add { activation: activation(byte(0, 0)?)? },
+        0 => OpKind::Add {
+            activation: activation(byte(0, 0)?)?,
+        },
         2 => OpKind::Concatenation { axis: int(0, 0)? },
         3 => {
             undilated(4)?;
@@ -320,19 +387,28 @@ fn op_kind(code: i32, options: Option<&Table<'_>>) -> Result<OpKind> {
             undilated(5)?;
             OpKind::DepthwiseConv2d(window(4)?)
         }
-        5 => OpKind::DepthToSpace { block: positive(int(0, 0)?, "block size")? },
+        5 => OpKind::DepthToSpace {
+            block: positive(int(0, 0)?, "block size")?,
+        },
         6 => OpKind::Dequantize,
         14 => OpKind::Logistic,
         17 => OpKind::MaxPool2d {
             window: window(5)?,
-            kernel: [positive(int(4, 0)?, "filter height")?, positive(int(3, 0)?, "filter width")?],
+            kernel: [
+                positive(int(4, 0)?, "filter height")?,
+                positive(int(3, 0)?, "filter width")?,
+            ],
         },
         22 => OpKind::Reshape,
         23 => {
             if byte(2, 0)? != 0 {
-                return Err(TfliteError::Unsupported("bilinear resize with aligned corners".into()));
+                return Err(TfliteError::Unsupported(
+                    "bilinear resize with aligned corners".into(),
+                ));
             }
-            OpKind::ResizeBilinear { half_pixel_centers: byte(3, 0)? != 0 }
+            OpKind::ResizeBilinear {
+                half_pixel_centers: byte(3, 0)? != 0,
+            }
         }
         34 => OpKind::Pad,
         124 => OpKind::Densify,
@@ -351,6 +427,8 @@ fn activation(code: u8) -> Result<Activation> {
     match code {
         0 => Ok(Activation::None),
         3 => Ok(Activation::Relu6),
-        other => Err(TfliteError::Unsupported(format!("fused activation {other}"))),
+        other => Err(TfliteError::Unsupported(format!(
+            "fused activation {other}"
+        ))),
     }
 }

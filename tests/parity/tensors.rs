@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use pose4d::checkpoint::npz::Npz;
-use pose4d::geometry::roi::Roi;
 use pose4d::imaging::pixels::Rgb8;
-use pose4d::imaging::warp::{Border, warp_roi_f32};
+use pose4d::imaging::warp::{Border, square, warp_corners_f32, warp_roi_f32};
 use pose4d::models::blazepose::detector::whole;
 
 use crate::models::{Models, photo};
@@ -116,16 +115,17 @@ fn landmarks(
             );
             continue;
         };
-        let roi = Roi {
-            cx: cx as f32,
-            cy: cy as f32,
-            size: size as f32,
-            rotation: rotation as f32,
-        };
+        // The references were cut with the angle in full precision; a `Roi` holds it rounded,
+        // which on a region of 4,000 pixels shows.
+        let corners = square(
+            [cx as f32, cy as f32],
+            size as f32,
+            rotation.to_degrees() as f32,
+        );
         let mut crop = vec![0.0; LANDMARK_INPUT * LANDMARK_INPUT * 3];
-        warp_roi_f32(
+        warp_corners_f32(
             image,
-            &roi,
+            &corners,
             LANDMARK_INPUT,
             Border::Replicate,
             1.0 / 255.0,

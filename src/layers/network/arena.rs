@@ -26,7 +26,10 @@ fn lifetimes(graph: &Graph) -> Vec<(usize, usize)> {
         node.inputs.iter().for_each(|&t| touch(t, step + 1));
         touch(node.output, step + 1);
     }
-    graph.outputs.iter().for_each(|&t| touch(t, graph.nodes.len() + 1));
+    graph
+        .outputs
+        .iter()
+        .for_each(|&t| touch(t, graph.nodes.len() + 1));
     lives
 }
 
@@ -34,7 +37,9 @@ fn lifetimes(graph: &Graph) -> Vec<(usize, usize)> {
 pub fn plan(graph: &Graph) -> Plan {
     let lives = lifetimes(graph);
     let size = |t: TensorId| (graph.shapes[t].len() + EXTRA).div_ceil(STEP) * STEP;
-    let mut order: Vec<TensorId> = (0..graph.shapes.len()).filter(|&t| lives[t].0 != usize::MAX).collect();
+    let mut order: Vec<TensorId> = (0..graph.shapes.len())
+        .filter(|&t| lives[t].0 != usize::MAX)
+        .collect();
     order.sort_by_key(|&t| (std::cmp::Reverse(size(t)), t));
     let mut offsets = vec![0; graph.shapes.len()];
     let mut placed: Vec<TensorId> = Vec::new();
@@ -42,7 +47,9 @@ pub fn plan(graph: &Graph) -> Plan {
     for &tensor in &order {
         let mut busy: Vec<(usize, usize)> = placed
             .iter()
-            .filter(|&&other| lives[other].0 <= lives[tensor].1 && lives[tensor].0 <= lives[other].1)
+            .filter(|&&other| {
+                lives[other].0 <= lives[tensor].1 && lives[tensor].0 <= lives[other].1
+            })
             .map(|&other| (offsets[other], offsets[other] + size(other)))
             .collect();
         busy.sort_unstable();
@@ -57,7 +64,10 @@ pub fn plan(graph: &Graph) -> Plan {
         len = len.max(at + size(tensor));
         placed.push(tensor);
     }
-    Plan { offsets, len: len + EXTRA }
+    Plan {
+        offsets,
+        len: len + EXTRA,
+    }
 }
 
 #[cfg(test)]
@@ -66,11 +76,27 @@ mod tests {
     use super::*;
 
     fn chain(lengths: &[usize]) -> Graph {
-        let shapes = lengths.iter().map(|&n| Shape { height: 1, width: 1, channels: n }).collect();
-        let nodes = (1..lengths.len())
-            .map(|i| Node { kind: Kind::Sigmoid, inputs: vec![i - 1], output: i })
+        let shapes = lengths
+            .iter()
+            .map(|&n| Shape {
+                height: 1,
+                width: 1,
+                channels: n,
+            })
             .collect();
-        Graph { shapes, nodes, input: 0, outputs: vec![lengths.len() - 1] }
+        let nodes = (1..lengths.len())
+            .map(|i| Node {
+                kind: Kind::Sigmoid,
+                inputs: vec![i - 1],
+                output: i,
+            })
+            .collect();
+        Graph {
+            shapes,
+            nodes,
+            input: 0,
+            outputs: vec![lengths.len() - 1],
+        }
     }
 
     #[test]

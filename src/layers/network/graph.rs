@@ -43,14 +43,25 @@ pub struct Padding {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Conv(Conv),
-    Add { relu6: bool },
-    MaxPool { kernel: [usize; 2], stride: [usize; 2], padding: Padding },
+    Add {
+        relu6: bool,
+    },
+    MaxPool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+    },
     /// Bilinear, half-pixel centres, edges repeated.
     Resize,
     /// Depth-column-row order, as TensorFlow has it.
-    DepthToSpace { block: usize },
+    DepthToSpace {
+        block: usize,
+    },
     /// Zeros around the image and after the channels.
-    Pad { spatial: Padding, channels: usize },
+    Pad {
+        spatial: Padding,
+        channels: usize,
+    },
     /// Flat concatenation, in order.
     Concat,
     Sigmoid,

@@ -5,8 +5,14 @@ use super::graph::{Padding, Shape};
 /// Bilinear, half-pixel centres, edges repeated; NHWC.
 pub fn resize(input: &[f32], from: Shape, output: &mut [f32], to: Shape) {
     let channels = from.channels;
-    let columns: Vec<_> = (0..to.width).map(|x| source(x, from.width, to.width)).collect();
-    for (y, row) in output.chunks_exact_mut(to.width * channels).enumerate().take(to.height) {
+    let columns: Vec<_> = (0..to.width)
+        .map(|x| source(x, from.width, to.width))
+        .collect();
+    for (y, row) in output
+        .chunks_exact_mut(to.width * channels)
+        .enumerate()
+        .take(to.height)
+    {
         let (top, bottom, down) = source(y, from.height, to.height);
         let top = &input[top * from.width * channels..][..from.width * channels];
         let bottom = &input[bottom * from.width * channels..][..from.width * channels];
@@ -15,7 +21,11 @@ pub fn resize(input: &[f32], from: Shape, output: &mut [f32], to: Shape) {
             let corners = top[left..left + channels]
                 .iter()
                 .zip(&top[right..right + channels])
-                .zip(bottom[left..left + channels].iter().zip(&bottom[right..right + channels]));
+                .zip(
+                    bottom[left..left + channels]
+                        .iter()
+                        .zip(&bottom[right..right + channels]),
+                );
             for (out, ((tl, tr), (bl, br))) in pixel.iter_mut().zip(corners) {
                 let upper = tl + (tr - tl) * across;
                 let lower = bl + (br - bl) * across;
@@ -36,10 +46,15 @@ fn source(at: usize, from: usize, to: usize) -> (usize, usize, f32) {
 pub fn depth_to_space(input: &[f32], from: Shape, block: usize, output: &mut [f32]) {
     let deep = from.channels / (block * block);
     let row = from.width * block * deep;
-    for (cell, values) in input.chunks_exact(from.channels).enumerate().take(from.height * from.width) {
+    for (cell, values) in input
+        .chunks_exact(from.channels)
+        .enumerate()
+        .take(from.height * from.width)
+    {
         let (y, x) = (cell / from.width, cell % from.width);
         for (part, values) in values.chunks_exact(block * deep).enumerate() {
-            output[(y * block + part) * row + x * block * deep..][..block * deep].copy_from_slice(values);
+            output[(y * block + part) * row + x * block * deep..][..block * deep]
+                .copy_from_slice(values);
         }
     }
 }
@@ -69,7 +84,11 @@ mod tests {
     use super::*;
 
     fn shape(height: usize, width: usize, channels: usize) -> Shape {
-        Shape { height, width, channels }
+        Shape {
+            height,
+            width,
+            channels,
+        }
     }
 
     #[test]
@@ -82,7 +101,12 @@ mod tests {
     #[test]
     fn depth_to_space_lays_channels_out_column_by_row() {
         let mut out = [0.0; 8];
-        depth_to_space(&[0., 1., 2., 3., 4., 5., 6., 7.], shape(1, 1, 8), 2, &mut out);
+        depth_to_space(
+            &[0., 1., 2., 3., 4., 5., 6., 7.],
+            shape(1, 1, 8),
+            2,
+            &mut out,
+        );
         assert_eq!(out, [0., 1., 2., 3., 4., 5., 6., 7.]);
         let wide: Vec<f32> = (0..8).map(|v| v as f32).collect();
         depth_to_space(&wide, shape(1, 2, 4), 2, &mut out);
@@ -92,8 +116,18 @@ mod tests {
     #[test]
     fn pad_surrounds_with_zeros() {
         let mut out = [9.0; 12];
-        let spatial = Padding { left: 1, bottom: 1, ..Padding::default() };
-        pad(&[1.0, 2.0], shape(1, 2, 1), spatial, &mut out, shape(2, 3, 2));
+        let spatial = Padding {
+            left: 1,
+            bottom: 1,
+            ..Padding::default()
+        };
+        pad(
+            &[1.0, 2.0],
+            shape(1, 2, 1),
+            spatial,
+            &mut out,
+            shape(2, 3, 2),
+        );
         assert_eq!(out, [0., 0., 1., 0., 2., 0., 0., 0., 0., 0., 0., 0.]);
     }
 }

@@ -13,12 +13,18 @@ pub fn lower(file: &TfliteFile<'_>, outputs: &[usize]) -> Result<Graph> {
         .iter()
         .map(|&i| {
             file.outputs.get(i).copied().ok_or_else(|| {
-                TfliteError::Invalid(format!("output {i} of a network with {} outputs", file.outputs.len()))
+                TfliteError::Invalid(format!(
+                    "output {i} of a network with {} outputs",
+                    file.outputs.len()
+                ))
             })
         })
         .collect::<Result<Vec<_>>>()?;
     let [input] = file.inputs.as_slice() else {
-        return Err(TfliteError::Unsupported(format!("{} inputs, expected 1", file.inputs.len())));
+        return Err(TfliteError::Unsupported(format!(
+            "{} inputs, expected 1",
+            file.inputs.len()
+        )));
     };
     let live = live_ops(file, &wanted);
     let mut lowering = Lowering::new(file, &live)?;
@@ -80,7 +86,10 @@ impl<'f, 'a> Lowering<'f, 'a> {
     fn try_fold(&mut self, op: &Op, live: &[&Op]) -> Result<()> {
         let (input, output) = (operand(op, 0)?, result(op)?);
         let (spatial, channels) = self.paddings(op)?;
-        let mut readers = live.iter().filter(|reader| reader.inputs.contains(&output)).peekable();
+        let mut readers = live
+            .iter()
+            .filter(|reader| reader.inputs.contains(&output))
+            .peekable();
         let windowed = readers.peek().is_some()
             && !self.file.outputs.contains(&output)
             && readers.all(|reader| match reader.kind {
@@ -96,20 +105,43 @@ impl<'f, 'a> Lowering<'f, 'a> {
     fn finish(self, input: usize, wanted: &[usize]) -> Result<Graph> {
         let id = |t: &usize| {
             self.ids.get(t).copied().ok_or_else(|| {
-                TfliteError::Invalid(format!("output \"{}\" is never computed", self.file.tensors[*t].name))
+                TfliteError::Invalid(format!(
+                    "output \"{}\" is never computed",
+                    self.file.tensors[*t].name
+                ))
             })
         };
         let outputs = wanted.iter().map(id).collect::<Result<Vec<_>>>()?;
-        Ok(Graph { input: id(&input)?, outputs, shapes: self.shapes, nodes: self.nodes })
+        Ok(Graph {
+            input: id(&input)?,
+            outputs,
+            shapes: self.shapes,
+            nodes: self.nodes,
+        })
     }
 
     fn shape_of(&self, tensor: usize) -> Result<Shape> {
         let info = &self.file.tensors[tensor];
         match info.shape.as_slice() {
-            [1, height, width, channels] => Ok(Shape { height: *height, width: *width, channels: *channels }),
-            [1, rows, columns] => Ok(Shape { height: 1, width: *rows, channels: *columns }),
-            [1, channels] => Ok(Shape { height: 1, width: 1, channels: *channels }),
-            other => Err(TfliteError::Unsupported(format!("\"{}\" of shape {other:?}", info.name))),
+            [1, height, width, channels] => Ok(Shape {
+                height: *height,
+                width: *width,
+                channels: *channels,
+            }),
+            [1, rows, columns] => Ok(Shape {
+                height: 1,
+                width: *rows,
+                channels: *columns,
+            }),
+            [1, channels] => Ok(Shape {
+                height: 1,
+                width: 1,
+                channels: *channels,
+            }),
+            other => Err(TfliteError::Unsupported(format!(
+                "\"{}\" of shape {other:?}",
+                info.name
+            ))),
         }
     }
 
@@ -125,13 +157,20 @@ impl<'f, 'a> Lowering<'f, 'a> {
 
     fn read(&self, tensor: usize) -> Result<TensorId> {
         self.ids.get(&tensor).copied().ok_or_else(|| {
-            TfliteError::Invalid(format!("\"{}\" is read before it is computed", self.file.tensors[tensor].name))
+            TfliteError::Invalid(format!(
+                "\"{}\" is read before it is computed",
+                self.file.tensors[tensor].name
+            ))
         })
     }
 
     fn push(&mut self, kind: Kind, inputs: Vec<TensorId>, output: usize) -> Result<()> {
         let output = self.tensor(output)?;
-        self.nodes.push(Node { kind, inputs, output });
+        self.nodes.push(Node {
+            kind,
+            inputs,
+            output,
+        });
         Ok(())
     }
 
@@ -152,7 +191,9 @@ impl<'f, 'a> Lowering<'f, 'a> {
             OpKind::Reshape => {
                 let id = self.read(operand(op, 0)?)?;
                 if self.shapes[id].len() != self.shape_of(output)?.len() {
-                    return Err(TfliteError::Invalid("a reshape changes the number of values".into()));
+                    return Err(TfliteError::Invalid(
+                        "a reshape changes the number of values".into(),
+                    ));
                 }
                 self.ids.insert(output, id);
                 Ok(())
@@ -161,26 +202,42 @@ impl<'f, 'a> Lowering<'f, 'a> {
                 let inputs = vec![self.read(operand(op, 0)?)?, self.read(operand(op, 1)?)?];
                 let same = self.shapes[inputs[0]] == self.shapes[inputs[1]];
                 if !same || self.shapes[inputs[0]] != self.shape_of(output)? {
-                    return Err(TfliteError::Unsupported("an addition of different shapes".into()));
+                    return Err(TfliteError::Unsupported(
+                        "an addition of different shapes".into(),
+                    ));
                 }
-                self.push(Kind::Add { relu6: activation == Activation::Relu6 }, inputs, output)
+                self.push(
+                    Kind::Add {
+                        relu6: activation == Activation::Relu6,
+                    },
+                    inputs,
+                    output,
+                )
             }
-            OpKind::ResizeBilinear { half_pixel_centers: true } => self.unary(op, Kind::Resize),
-            OpKind::ResizeBilinear { .. } => {
-                Err(TfliteError::Unsupported("bilinear resize without half-pixel centres".into()))
-            }
+            OpKind::ResizeBilinear {
+                half_pixel_centers: true,
+            } => self.unary(op, Kind::Resize),
+            OpKind::ResizeBilinear { .. } => Err(TfliteError::Unsupported(
+                "bilinear resize without half-pixel centres".into(),
+            )),
             OpKind::DepthToSpace { block } => self.unary(op, Kind::DepthToSpace { block }),
             OpKind::Logistic => self.unary(op, Kind::Sigmoid),
             OpKind::Concatenation { axis: 1 } => {
-                let inputs = op.inputs.iter().map(|&t| self.read(t)).collect::<Result<Vec<_>>>()?;
-                if inputs.iter().any(|&i| self.file.tensors[output].shape.len() != 3 || self.shapes[i].len() == 0) {
+                let inputs = op
+                    .inputs
+                    .iter()
+                    .map(|&t| self.read(t))
+                    .collect::<Result<Vec<_>>>()?;
+                if inputs.iter().any(|&i| {
+                    self.file.tensors[output].shape.len() != 3 || self.shapes[i].len() == 0
+                }) {
                     return Err(TfliteError::Unsupported("a concatenation of images".into()));
                 }
                 self.push(Kind::Concat, inputs, output)
             }
-            OpKind::Concatenation { axis } => {
-                Err(TfliteError::Unsupported(format!("a concatenation along axis {axis}")))
-            }
+            OpKind::Concatenation { axis } => Err(TfliteError::Unsupported(format!(
+                "a concatenation along axis {axis}"
+            ))),
         }
     }
 
@@ -191,12 +248,18 @@ impl<'f, 'a> Lowering<'f, 'a> {
 
     fn conv(&mut self, op: &Op, window: Window, depthwise: bool) -> Result<()> {
         let source = operand(op, 0)?;
-        let (source, folded) = self.folded.get(&source).copied().unwrap_or((source, Padding::default()));
+        let (source, folded) = self
+            .folded
+            .get(&source)
+            .copied()
+            .unwrap_or((source, Padding::default()));
         let input = self.read(source)?;
         let (from, to) = (self.shapes[input], self.shape_of(result(op)?)?);
         let weights_at = operand(op, 1)?;
         let [out, kernel_h, kernel_w, last] = self.file.tensors[weights_at].shape[..] else {
-            return Err(TfliteError::Invalid("convolution weights without four dimensions".into()));
+            return Err(TfliteError::Invalid(
+                "convolution weights without four dimensions".into(),
+            ));
         };
         let kernel = [kernel_h, kernel_w];
         let fits = if depthwise {
@@ -226,12 +289,22 @@ impl<'f, 'a> Lowering<'f, 'a> {
 
     fn max_pool(&mut self, op: &Op, window: Window, kernel: [usize; 2]) -> Result<()> {
         if window.activation != Activation::None {
-            return Err(TfliteError::Unsupported("pooling with an activation".into()));
+            return Err(TfliteError::Unsupported(
+                "pooling with an activation".into(),
+            ));
         }
         let input = self.read(operand(op, 0)?)?;
         let (from, to) = (self.shapes[input], self.shape_of(result(op)?)?);
         let padding = pad_for(from, to, kernel, window, Padding::default())?;
-        self.push(Kind::MaxPool { kernel, stride: window.stride, padding }, vec![input], result(op)?)
+        self.push(
+            Kind::MaxPool {
+                kernel,
+                stride: window.stride,
+                padding,
+            },
+            vec![input],
+            result(op)?,
+        )
     }
 
     /// A constant, through the operators that widen or expand it.
@@ -243,11 +316,16 @@ impl<'f, 'a> Lowering<'f, 'a> {
                 return Ok(values);
             }
             match self.producers.get(&at) {
-                Some(op) if matches!(op.kind, OpKind::Dequantize | OpKind::Densify) => at = operand(op, 0)?,
+                Some(op) if matches!(op.kind, OpKind::Dequantize | OpKind::Densify) => {
+                    at = operand(op, 0)?
+                }
                 _ => break,
             }
         }
-        Err(TfliteError::Invalid(format!("\"{}\" should be constant", self.file.tensors[tensor].name)))
+        Err(TfliteError::Invalid(format!(
+            "\"{}\" should be constant",
+            self.file.tensors[tensor].name
+        )))
     }
 
     fn paddings(&self, op: &Op) -> Result<(Padding, usize)> {
@@ -257,9 +335,15 @@ impl<'f, 'a> Lowering<'f, 'a> {
             .map(|&v| usize::try_from(v).ok().filter(|&v| v <= 4096))
             .collect::<Option<Vec<_>>>();
         match amounts.as_deref() {
-            Some([0, 0, top, bottom, left, right, 0, channels]) => {
-                Ok((Padding { top: *top, right: *right, bottom: *bottom, left: *left }, *channels))
-            }
+            Some([0, 0, top, bottom, left, right, 0, channels]) => Ok((
+                Padding {
+                    top: *top,
+                    right: *right,
+                    bottom: *bottom,
+                    left: *left,
+                },
+                *channels,
+            )),
             other => Err(TfliteError::Unsupported(format!("padding by {other:?}"))),
         }
     }
@@ -273,11 +357,20 @@ fn operand(op: &Op, index: usize) -> Result<usize> {
 }
 
 fn result(op: &Op) -> Result<usize> {
-    op.outputs.first().copied().ok_or_else(|| TfliteError::Invalid(format!("{:?} has no result", op.kind)))
+    op.outputs
+        .first()
+        .copied()
+        .ok_or_else(|| TfliteError::Invalid(format!("{:?} has no result", op.kind)))
 }
 
 /// The zeros around the input that give the output its size.
-fn pad_for(from: Shape, to: Shape, kernel: [usize; 2], window: Window, folded: Padding) -> Result<Padding> {
+fn pad_for(
+    from: Shape,
+    to: Shape,
+    kernel: [usize; 2],
+    window: Window,
+    folded: Padding,
+) -> Result<Padding> {
     let axis = |size: usize, out: usize, k: usize, stride: usize, before: usize, after: usize| {
         // TensorFlow's SAME: as little as needed, the odd zero at the end.
         let (before, after) = if window.same_padding {
@@ -290,10 +383,31 @@ fn pad_for(from: Shape, to: Shape, kernel: [usize; 2], window: Window, folded: P
         let fits = padded >= k && (padded - k) / stride + 1 == out;
         fits.then_some((before, after))
     };
-    let rows = axis(from.height, to.height, kernel[0], window.stride[0], folded.top, folded.bottom);
-    let columns = axis(from.width, to.width, kernel[1], window.stride[1], folded.left, folded.right);
+    let rows = axis(
+        from.height,
+        to.height,
+        kernel[0],
+        window.stride[0],
+        folded.top,
+        folded.bottom,
+    );
+    let columns = axis(
+        from.width,
+        to.width,
+        kernel[1],
+        window.stride[1],
+        folded.left,
+        folded.right,
+    );
     match (rows, columns) {
-        (Some((top, bottom)), Some((left, right))) => Ok(Padding { top, right, bottom, left }),
-        _ => Err(TfliteError::Invalid(format!("a {kernel:?} window does not lead from {from:?} to {to:?}"))),
+        (Some((top, bottom)), Some((left, right))) => Ok(Padding {
+            top,
+            right,
+            bottom,
+            left,
+        }),
+        _ => Err(TfliteError::Invalid(format!(
+            "a {kernel:?} window does not lead from {from:?} to {to:?}"
+        ))),
     }
 }

@@ -40,7 +40,13 @@ impl XnnNetwork {
         let xnn = ffi::load().map_err(|reason| NetworkError::Unavailable(reason.into()))?;
         let plan = arena::plan(&graph);
         let memory = vec![Line([0.0; 16]); plan.len.div_ceil(16)].into_boxed_slice();
-        let mut network = Self { xnn, graph, plan, memory, steps: Vec::new() };
+        let mut network = Self {
+            xnn,
+            graph,
+            plan,
+            memory,
+            steps: Vec::new(),
+        };
         for node in std::mem::take(&mut network.graph.nodes) {
             network.add(node)?;
         }
@@ -49,19 +55,29 @@ impl XnnNetwork {
 
     fn address(&mut self, tensor: TensorId) -> *mut f32 {
         // SAFETY: the plan's offsets lie inside the block it was sized for.
-        unsafe { self.memory.as_mut_ptr().cast::<f32>().add(self.plan.offsets[tensor]) }
+        unsafe {
+            self.memory
+                .as_mut_ptr()
+                .cast::<f32>()
+                .add(self.plan.offsets[tensor])
+        }
     }
 
     fn add(&mut self, node: Node) -> Result<()> {
         let made = match &node.kind {
             Kind::Conv(conv) => Some(self.conv(conv, &node)?),
-            Kind::MaxPool { kernel, stride, padding } => Some(self.max_pool(*kernel, *stride, *padding, &node)?),
+            Kind::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => Some(self.max_pool(*kernel, *stride, *padding, &node)?),
             Kind::Add { .. } => Some(self.addition(&node)?),
             _ => None,
         };
         match (made, &node.kind) {
             (Some(operator), Kind::Add { relu6: true }) => {
-                self.steps.extend([Step::Operator(operator), Step::Clamp6(node.output)]);
+                self.steps
+                    .extend([Step::Operator(operator), Step::Clamp6(node.output)]);
             }
             (Some(operator), _) => self.steps.push(Step::Operator(operator)),
             (None, _) => self.steps.push(Step::Plain(node)),
@@ -70,14 +86,26 @@ impl XnnNetwork {
     }
 
     fn conv(&mut self, conv: &Conv, node: &Node) -> Result<Operator> {
-        let (from, to) = (self.graph.shapes[node.inputs[0]], self.graph.shapes[node.output]);
+        let (from, to) = (
+            self.graph.shapes[node.inputs[0]],
+            self.graph.shapes[node.output],
+        );
         let (groups, group_in, group_out, flags) = if conv.depthwise {
             (from.channels as u32, 1, 1, ffi::FLAG_DEPTHWISE)
         } else {
             (1, from.channels, to.channels, 0)
         };
-        let (low, high) = if conv.relu6 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) };
-        let Padding { top, right, bottom, left } = conv.padding;
+        let (low, high) = if conv.relu6 {
+            (0.0, 6.0)
+        } else {
+            (f32::NEG_INFINITY, f32::INFINITY)
+        };
+        let Padding {
+            top,
+            right,
+            bottom,
+            left,
+        } = conv.padding;
         let mut operator: Operator = null_mut();
         // SAFETY: lowering checked that weights and bias have the sizes named here; both are copied.
         let status = unsafe {
@@ -135,8 +163,17 @@ impl XnnNetwork {
         Ok(guard.keep())
     }
 
-    fn max_pool(&mut self, kernel: [usize; 2], stride: [usize; 2], pad: Padding, node: &Node) -> Result<Operator> {
-        let (from, to) = (self.graph.shapes[node.inputs[0]], self.graph.shapes[node.output]);
+    fn max_pool(
+        &mut self,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        pad: Padding,
+        node: &Node,
+    ) -> Result<Operator> {
+        let (from, to) = (
+            self.graph.shapes[node.inputs[0]],
+            self.graph.shapes[node.output],
+        );
         let mut operator: Operator = null_mut();
         // SAFETY: plain numbers in, one out-pointer.
         let status = unsafe {
@@ -191,13 +228,23 @@ impl XnnNetwork {
         let mut operator: Operator = null_mut();
         // SAFETY: no quantisation for f32; one out-pointer.
         let status = unsafe {
-            (self.xnn.create_binary)(ffi::BINARY_ADD, ffi::DATATYPE_FP32, null(), null(), null(), 0, &mut operator)
+            (self.xnn.create_binary)(
+                ffi::BINARY_ADD,
+                ffi::DATATYPE_FP32,
+                null(),
+                null(),
+                null(),
+                0,
+                &mut operator,
+            )
         };
         let guard = self.guard(operator, status, node)?;
         let shape = [self.graph.shapes[node.output].len()];
         let xnn = self.xnn;
         // SAFETY: one-dimensional shapes, read during the call only.
-        let status = unsafe { (xnn.reshape_binary)(guard.0, 1, shape.as_ptr(), 1, shape.as_ptr(), null_mut()) };
+        let status = unsafe {
+            (xnn.reshape_binary)(guard.0, 1, shape.as_ptr(), 1, shape.as_ptr(), null_mut())
+        };
         self.check(status, node)?;
         let (a, b) = (self.address(node.inputs[0]), self.address(node.inputs[1]));
         let output = self.address(node.output);
@@ -213,11 +260,18 @@ impl XnnNetwork {
     }
 
     fn check(&self, status: Status, node: &Node) -> Result<()> {
-        if status == 0 { Ok(()) } else { Err(refused(node, status)) }
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(refused(node, status))
+        }
     }
 
     pub fn input_mut(&mut self) -> &mut [f32] {
-        let (offset, len) = (self.plan.offsets[self.graph.input], self.graph.shapes[self.graph.input].len());
+        let (offset, len) = (
+            self.plan.offsets[self.graph.input],
+            self.graph.shapes[self.graph.input].len(),
+        );
         &mut floats_mut(&mut self.memory)[offset..offset + len]
     }
 
@@ -235,15 +289,23 @@ impl XnnNetwork {
                     // SAFETY: set up at load on memory this network owns; no thread pool: this thread only.
                     let status = unsafe { (self.xnn.run)(*operator, null_mut()) };
                     if status != 0 {
-                        return Err(NetworkError::Failed(format!("XNNPACK stopped with status {status}")));
+                        return Err(NetworkError::Failed(format!(
+                            "XNNPACK stopped with status {status}"
+                        )));
                     }
                 }
                 Step::Clamp6(tensor) => {
-                    let (offset, len) = (self.plan.offsets[*tensor], self.graph.shapes[*tensor].len());
+                    let (offset, len) =
+                        (self.plan.offsets[*tensor], self.graph.shapes[*tensor].len());
                     kernels::clamp6(&mut floats_mut(&mut self.memory)[offset..offset + len]);
                 }
                 Step::Plain(node) => {
-                    plain(node, &self.graph.shapes, &self.plan, floats_mut(&mut self.memory));
+                    plain(
+                        node,
+                        &self.graph.shapes,
+                        &self.plan,
+                        floats_mut(&mut self.memory),
+                    );
                 }
             }
         }
@@ -281,7 +343,10 @@ impl Drop for Guard {
 }
 
 fn refused(node: &Node, status: Status) -> NetworkError {
-    NetworkError::Unavailable(format!("XNNPACK refused a {} (status {status})", node.kind.name()))
+    NetworkError::Unavailable(format!(
+        "XNNPACK refused a {} (status {status})",
+        node.kind.name()
+    ))
 }
 
 fn floats(memory: &[Line]) -> &[f32] {
@@ -318,7 +383,10 @@ fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
         Kind::Resize => kernels::resize(source, from, target, to),
         Kind::DepthToSpace { block } => kernels::depth_to_space(source, from, block, target),
         Kind::Pad { spatial, .. } => kernels::pad(source, from, spatial, target, to),
-        Kind::Sigmoid => target.iter_mut().zip(source).for_each(|(t, s)| *t = kernels::sigmoid(*s)),
+        Kind::Sigmoid => target
+            .iter_mut()
+            .zip(source)
+            .for_each(|(t, s)| *t = kernels::sigmoid(*s)),
         Kind::Conv(_) | Kind::Add { .. } | Kind::MaxPool { .. } | Kind::Concat => {}
     }
 }

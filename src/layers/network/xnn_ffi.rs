@@ -51,8 +51,12 @@ type ReshapeConv = unsafe extern "C" fn(
     output_width: *mut usize,
     threadpool: *mut c_void,
 ) -> Status;
-type SetupConv =
-    unsafe extern "C" fn(operator: Operator, workspace: *mut c_void, input: *const f32, output: *mut f32) -> Status;
+type SetupConv = unsafe extern "C" fn(
+    operator: Operator,
+    workspace: *mut c_void,
+    input: *const f32,
+    output: *mut f32,
+) -> Status;
 type CreateMaxPool = unsafe extern "C" fn(
     pad_top: u32,
     pad_right: u32,
@@ -81,7 +85,8 @@ type ReshapeMaxPool = unsafe extern "C" fn(
     output_width: *mut usize,
     threadpool: *mut c_void,
 ) -> Status;
-type SetupUnary = unsafe extern "C" fn(operator: Operator, input: *const f32, output: *mut f32) -> Status;
+type SetupUnary =
+    unsafe extern "C" fn(operator: Operator, input: *const f32, output: *mut f32) -> Status;
 type CreateBinary = unsafe extern "C" fn(
     kind: i32,
     datatype: i32,
@@ -99,8 +104,12 @@ type ReshapeBinary = unsafe extern "C" fn(
     second: *const usize,
     threadpool: *mut c_void,
 ) -> Status;
-type SetupBinary =
-    unsafe extern "C" fn(operator: Operator, first: *const f32, second: *const f32, output: *mut f32) -> Status;
+type SetupBinary = unsafe extern "C" fn(
+    operator: Operator,
+    first: *const f32,
+    second: *const f32,
+    output: *mut f32,
+) -> Status;
 type Run = unsafe extern "C" fn(operator: Operator, threadpool: *mut c_void) -> Status;
 type Delete = unsafe extern "C" fn(operator: Operator) -> Status;
 type Initialize = unsafe extern "C" fn(allocator: *const c_void) -> Status;
@@ -134,7 +143,11 @@ fn find() -> Result<Xnn, String> {
     const RTLD_NOLOAD: i32 = 4;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const RTLD_NOLOAD: i32 = 0x10;
-    let names = ["libtorch_cpu.so", "@rpath/libtorch_cpu.dylib", "libtorch_cpu.dylib"];
+    let names = [
+        "libtorch_cpu.so",
+        "@rpath/libtorch_cpu.dylib",
+        "libtorch_cpu.dylib",
+    ];
     let library = names
         .iter()
         // SAFETY: a mapped library is only referenced again; no initialiser runs.
