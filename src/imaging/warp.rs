@@ -30,7 +30,7 @@ const RUN: usize = 64;
 /// # Panics
 /// If `dst.len() != out * out * 3`.
 pub fn warp_roi(image: &Rgb8, roi: &Roi, out: usize, border: Border, dst: &mut [u8]) {
-    warp(image, roi, out, border, dst, |value| value);
+    warp(image, &corners(roi), out, border, dst, |value| value);
 }
 
 /// As [`warp_roi`], each byte written as `byte * scale + offset` (`[out, out, 3]`, channels last).
@@ -46,18 +46,34 @@ pub fn warp_roi_f32(
     offset: f32,
     dst: &mut [f32],
 ) {
+    warp_corners_f32(image, &corners(roi), out, border, scale, offset, dst);
+}
+
+/// As [`warp_roi_f32`], of the square with these corners (see [`square`]).
+///
+/// # Panics
+/// If `dst.len() != out * out * 3`.
+pub fn warp_corners_f32(
+    image: &Rgb8,
+    corners: &[[f32; 2]; 4],
+    out: usize,
+    border: Border,
+    scale: f32,
+    offset: f32,
+    dst: &mut [f32],
+) {
     let mut table = [0.0; 256];
     for (byte, slot) in (0u8..=255).zip(table.iter_mut()) {
         *slot = f32::from(byte) * scale + offset;
     }
-    warp(image, roi, out, border, dst, |value| {
+    warp(image, corners, out, border, dst, |value| {
         table[usize::from(value)]
     });
 }
 
 fn warp<T: Copy>(
     image: &Rgb8,
-    roi: &Roi,
+    corners: &[[f32; 2]; 4],
     out: usize,
     border: Border,
     dst: &mut [T],
@@ -68,7 +84,7 @@ fn warp<T: Copy>(
     let Some(source) = Source::new(image, border) else {
         return dst.fill(black);
     };
-    let Some(map) = crop_to_image(roi, out) else {
+    let Some(map) = crop_to_image(corners, out) else {
         return dst.fill(black);
     };
 
@@ -263,20 +279,23 @@ fn round_to_i32(value: f64) -> i32 {
 
 /// The homography from crop pixels to image pixels, row-major 3×3, found as MediaPipe finds it:
 /// image → crop from four rounded corners, then inverted. `None` for a degenerate region.
-fn crop_to_image(roi: &Roi, out: usize) -> Option<[f64; 9]> {
-    let map = invert(&image_to_crop(&corners(roi), out as f32)?)?;
+fn crop_to_image(corners: &[[f32; 2]; 4], out: usize) -> Option<[f64; 9]> {
+    let map = invert(&image_to_crop(corners, out as f32)?)?;
     map.iter().all(|value| value.is_finite()).then_some(map)
 }
 
-/// Lower left, upper left, upper right, lower right (of the upright square), in `f32` throughout
-/// except for the angle, which takes OpenCV's way from radians to degrees and back.
+/// The angle takes MediaPipe's way from radians to OpenCV's degrees.
 fn corners(roi: &Roi) -> [[f32; 2]; 4] {
-    use std::f64::consts::PI;
-    let degrees = (f64::from(roi.rotation * 180.0) / PI) as f32;
-    let angle = f64::from(degrees) * PI / 180.0;
+    let degrees = (f64::from(roi.rotation * 180.0) / std::f64::consts::PI) as f32;
+    square([roi.cx, roi.cy], roi.size, degrees)
+}
+
+/// A square's corners as OpenCV's `boxPoints` rounds them: lower left, upper left, upper right,
+/// lower right (of the upright square), in `f32` throughout except for the angle.
+pub fn square([cx, cy]: [f32; 2], size: f32, degrees: f32) -> [[f32; 2]; 4] {
+    let angle = f64::from(degrees) * std::f64::consts::PI / 180.0;
     let cos = angle.cos() as f32 * 0.5;
     let sin = angle.sin() as f32 * 0.5;
-    let Roi { cx, cy, size, .. } = *roi;
     let a = [cx - sin * size - cos * size, cy + cos * size - sin * size];
     let b = [cx + sin * size - cos * size, cy - cos * size - sin * size];
     let opposite = |p: [f32; 2]| [2.0 * cx - p[0], 2.0 * cy - p[1]];

@@ -16,7 +16,10 @@ pub fn centers() -> Vec<[f32; 2]> {
         let cells = INPUT / stride;
         for y in 0..cells {
             for x in 0..cells {
-                let center = [(x as f32 + 0.5) / cells as f32, (y as f32 + 0.5) / cells as f32];
+                let center = [
+                    (x as f32 + 0.5) / cells as f32,
+                    (y as f32 + 0.5) / cells as f32,
+                ];
                 centers.extend(std::iter::repeat_n(center, per_cell));
             }
         }

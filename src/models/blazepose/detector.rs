@@ -5,9 +5,9 @@
 
 use tch::Device;
 
+use super::ModelError;
 use super::anchors::{self, INPUT};
 use super::regions;
-use super::ModelError;
 use crate::checkpoint::tflite::TfliteFile;
 use crate::geometry::boxes::BBox;
 use crate::geometry::roi::Roi;
@@ -48,18 +48,31 @@ pub struct Detector {
 /// The square around the whole image: what MediaPipe's detector is shown.
 pub fn whole(image: &Rgb8) -> Roi {
     let (w, h) = (image.width as f32, image.height as f32);
-    Roi { cx: w * 0.5, cy: h * 0.5, size: w.max(h), rotation: 0.0 }
+    Roi {
+        cx: w * 0.5,
+        cy: h * 0.5,
+        size: w.max(h),
+        rotation: 0.0,
+    }
 }
 
 impl Detector {
     pub fn load(tflite: &[u8], device: Device, executor: Executor) -> Result<Self, ModelError> {
         let graph = lower(&TfliteFile::parse(tflite)?, &[0, 1])?;
-        let sizes: Vec<usize> =
-            [graph.input, graph.outputs[0], graph.outputs[1]].iter().map(|&t| graph.shapes[t].len()).collect();
+        let sizes: Vec<usize> = [graph.input, graph.outputs[0], graph.outputs[1]]
+            .iter()
+            .map(|&t| graph.shapes[t].len())
+            .collect();
         if sizes != [INPUT * INPUT * 3, anchors::COUNT * ROW, anchors::COUNT] {
-            return Err(ModelError::Shape { expected: "pose detection", found: format!("tensors of {sizes:?} values") });
+            return Err(ModelError::Shape {
+                expected: "pose detection",
+                found: format!("tensors of {sizes:?} values"),
+            });
         }
-        Ok(Self { network: Network::new(graph, device, executor)?, anchors: anchors::centers() })
+        Ok(Self {
+            network: Network::new(graph, device, executor)?,
+            anchors: anchors::centers(),
+        })
     }
 
     pub fn executor(&self) -> &'static str {
@@ -92,7 +105,10 @@ impl Detector {
             .filter_map(|((&logit, row), anchor)| decode(logit, row, *anchor, threshold))
             .collect();
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Ok(merge(found, nms_iou).into_iter().map(|d| place(d, tile)).collect())
+        Ok(merge(found, nms_iou)
+            .into_iter()
+            .map(|d| place(d, tile))
+            .collect())
     }
 }
 
@@ -103,17 +119,28 @@ fn decode(logit: f32, row: &[f32], anchor: [f32; 2], threshold: f32) -> Option<D
     if !(score >= threshold) || w < 0.0 || h < 0.0 {
         return None;
     }
-    let at = |i: usize| [row[i] / INPUT as f32 + anchor[0], row[i + 1] / INPUT as f32 + anchor[1]];
+    let at = |i: usize| {
+        [
+            row[i] / INPUT as f32 + anchor[0],
+            row[i + 1] / INPUT as f32 + anchor[1],
+        ]
+    };
     let [cx, cy] = at(0);
     let bbox = BBox::new(cx - w * 0.5, cy - h * 0.5, cx + w * 0.5, cy + h * 0.5);
-    Some(Detection { score, bbox, points: [at(4), at(6), at(8), at(10)], votes: 1 })
+    Some(Detection {
+        score,
+        bbox,
+        points: [at(4), at(6), at(8), at(10)],
+        votes: 1,
+    })
 }
 
 /// Weighted suppression: what overlaps the best is averaged into it by score. Best first in and out.
 pub fn merge(mut rest: Vec<Detection>, iou: f32) -> Vec<Detection> {
     let mut merged = Vec::new();
     while let Some(best) = rest.first().cloned() {
-        let (group, apart): (Vec<_>, Vec<_>) = rest.into_iter().partition(|d| d.bbox.iou(&best.bbox) > iou);
+        let (group, apart): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|d| d.bbox.iou(&best.bbox) > iou);
         rest = apart;
         merged.push(average(&best, &group));
         // An empty box overlaps not even itself.
@@ -129,14 +156,21 @@ fn average(best: &Detection, group: &[Detection]) -> Detection {
     if group.is_empty() || total <= 0.0 {
         return best.clone();
     }
-    let mean = |value: &dyn Fn(&Detection) -> f32| group.iter().map(|d| value(d) * d.score).sum::<f32>() / total;
+    let mean = |value: &dyn Fn(&Detection) -> f32| {
+        group.iter().map(|d| value(d) * d.score).sum::<f32>() / total
+    };
     let mut points = [[0.0; 2]; 4];
     for (i, point) in points.iter_mut().enumerate() {
         *point = [mean(&|d| d.points[i][0]), mean(&|d| d.points[i][1])];
     }
     Detection {
         score: best.score,
-        bbox: BBox::new(mean(&|d| d.bbox.x1), mean(&|d| d.bbox.y1), mean(&|d| d.bbox.x2), mean(&|d| d.bbox.y2)),
+        bbox: BBox::new(
+            mean(&|d| d.bbox.x1),
+            mean(&|d| d.bbox.y1),
+            mean(&|d| d.bbox.x2),
+            mean(&|d| d.bbox.y2),
+        ),
         points,
         votes: group.iter().map(|d| d.votes).sum(),
     }
@@ -147,7 +181,11 @@ fn place(d: Detection, tile: &Roi) -> Detection {
     let [ox, oy] = [tile.cx - tile.size * 0.5, tile.cy - tile.size * 0.5];
     let at = |[x, y]: [f32; 2]| [x * tile.size + ox, y * tile.size + oy];
     let ([x1, y1], [x2, y2]) = (at([d.bbox.x1, d.bbox.y1]), at([d.bbox.x2, d.bbox.y2]));
-    Detection { bbox: BBox::new(x1, y1, x2, y2), points: d.points.map(at), ..d }
+    Detection {
+        bbox: BBox::new(x1, y1, x2, y2),
+        points: d.points.map(at),
+        ..d
+    }
 }
 
 #[cfg(test)]
@@ -155,12 +193,24 @@ mod tests {
     use super::*;
 
     fn detection(score: f32, x: f32) -> Detection {
-        Detection { score, bbox: BBox::new(x, 0.0, x + 1.0, 1.0), points: [[x, 0.0]; 4], votes: 1 }
+        Detection {
+            score,
+            bbox: BBox::new(x, 0.0, x + 1.0, 1.0),
+            points: [[x, 0.0]; 4],
+            votes: 1,
+        }
     }
 
     #[test]
     fn overlapping_detections_are_averaged_by_score() {
-        let merged = merge(vec![detection(0.9, 0.0), detection(0.3, 0.4), detection(0.2, 5.0)], 0.3);
+        let merged = merge(
+            vec![
+                detection(0.9, 0.0),
+                detection(0.3, 0.4),
+                detection(0.2, 5.0),
+            ],
+            0.3,
+        );
         assert_eq!(merged.len(), 2);
         assert!((merged[0].bbox.x1 - 0.1).abs() < 1e-6);
         assert_eq!((merged[0].score, merged[0].votes), (0.9, 2));
@@ -169,7 +219,10 @@ mod tests {
 
     #[test]
     fn boxes_without_area_end_the_loop() {
-        let flat = Detection { bbox: BBox::default(), ..detection(0.5, 0.0) };
+        let flat = Detection {
+            bbox: BBox::default(),
+            ..detection(0.5, 0.0)
+        };
         assert_eq!(merge(vec![flat.clone(), flat], 0.3).len(), 2);
     }
 }

@@ -5,9 +5,9 @@
 
 use tch::Device;
 
+use super::ModelError;
 use super::refine::{CELLS, refine};
 use super::regions;
-use super::ModelError;
 use crate::checkpoint::tflite::TfliteFile;
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
@@ -89,16 +89,40 @@ const MASK: usize = 4;
 
 impl Landmarker {
     /// Without `segmentation` that branch, a third of the work, is never built.
-    pub fn load(tflite: &[u8], segmentation: bool, device: Device, executor: Executor) -> Result<Self, ModelError> {
-        let outputs = if segmentation { &FILE_OUTPUTS[..] } else { &FILE_OUTPUTS[..4] };
+    pub fn load(
+        tflite: &[u8],
+        segmentation: bool,
+        device: Device,
+        executor: Executor,
+    ) -> Result<Self, ModelError> {
+        let outputs = if segmentation {
+            &FILE_OUTPUTS[..]
+        } else {
+            &FILE_OUTPUTS[..4]
+        };
         let graph = lower(&TfliteFile::parse(tflite)?, outputs)?;
-        let sizes: Vec<usize> =
-            std::iter::once(&graph.input).chain(&graph.outputs).map(|&t| graph.shapes[t].len()).collect();
-        let expected = [INPUT * INPUT * 3, ROWS * 5, 1, CELLS * CELLS * ROWS, ROWS * 3, INPUT * INPUT];
+        let sizes: Vec<usize> = std::iter::once(&graph.input)
+            .chain(&graph.outputs)
+            .map(|&t| graph.shapes[t].len())
+            .collect();
+        let expected = [
+            INPUT * INPUT * 3,
+            ROWS * 5,
+            1,
+            CELLS * CELLS * ROWS,
+            ROWS * 3,
+            INPUT * INPUT,
+        ];
         if sizes != expected[..sizes.len()] {
-            return Err(ModelError::Shape { expected: "pose landmark", found: format!("tensors of {sizes:?} values") });
+            return Err(ModelError::Shape {
+                expected: "pose landmark",
+                found: format!("tensors of {sizes:?} values"),
+            });
         }
-        Ok(Self { network: Network::new(graph, device, executor)?, segmentation })
+        Ok(Self {
+            network: Network::new(graph, device, executor)?,
+            segmentation,
+        })
     }
 
     pub fn executor(&self) -> &'static str {
@@ -118,8 +142,21 @@ impl Landmarker {
     }
 
     /// The body in a region of the image; `kernel` is the side of the heat-map window in cells.
-    pub fn estimate(&mut self, image: &Rgb8, roi: &Roi, kernel: usize) -> Result<Landmarks, ModelError> {
-        warp::warp_roi_f32(image, roi, INPUT, Border::Replicate, 1.0 / 255.0, 0.0, self.network.input_mut());
+    pub fn estimate(
+        &mut self,
+        image: &Rgb8,
+        roi: &Roi,
+        kernel: usize,
+    ) -> Result<Landmarks, ModelError> {
+        warp::warp_roi_f32(
+            image,
+            roi,
+            INPUT,
+            Border::Replicate,
+            1.0 / 255.0,
+            0.0,
+            self.network.input_mut(),
+        );
         self.network.run()?;
         let (ld, heat) = (self.network.output(LD), self.network.output(HEAT));
         let point = |index: usize| {
@@ -128,7 +165,14 @@ impl Landmarker {
             let (heat, [x, y]) = refine(heat, ROWS, index, x, y, kernel);
             let [x, y] = regions::to_image(roi, x, y);
             let z = row[2] / INPUT as f32 * roi.size;
-            Landmark { x, y, z, visibility: sigmoid(row[3]), presence: sigmoid(row[4]), heat }
+            Landmark {
+                x,
+                y,
+                z,
+                visibility: sigmoid(row[3]),
+                presence: sigmoid(row[4]),
+                heat,
+            }
         };
         let world = self.network.output(WORLD);
         let (sin, cos) = roi.rotation.sin_cos();
@@ -143,7 +187,9 @@ impl Landmarker {
             points: std::array::from_fn(point),
             world: std::array::from_fn(turned),
             aux,
-            mask: self.segmentation.then(|| self.network.output(MASK).to_vec()),
+            mask: self
+                .segmentation
+                .then(|| self.network.output(MASK).to_vec()),
         })
     }
 }

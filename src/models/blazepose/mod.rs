@@ -22,7 +22,10 @@ pub enum ModelError {
     #[error("{0}")]
     File(#[from] TfliteError),
     #[error("the file is not the {expected} network: {found}")]
-    Shape { expected: &'static str, found: String },
+    Shape {
+        expected: &'static str,
+        found: String,
+    },
     #[error("{0}")]
     Network(#[from] NetworkError),
 }

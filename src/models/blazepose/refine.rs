@@ -13,7 +13,14 @@ const MIN_CONFIDENCE: f32 = 0.5;
 
 /// The window's peak (0..=1; 0 outside the map) and the refined point, both in 0..=1 of the crop.
 /// `maps`: `[64, 64, landmarks]` logits.
-pub fn refine(maps: &[f32], landmarks: usize, index: usize, x: f32, y: f32, kernel: usize) -> (f32, [f32; 2]) {
+pub fn refine(
+    maps: &[f32],
+    landmarks: usize,
+    index: usize,
+    x: f32,
+    y: f32,
+    kernel: usize,
+) -> (f32, [f32; 2]) {
     let (column, row) = ((x * CELLS as f32) as i64, (y * CELLS as f32) as i64);
     let inside = |v: i64| (0..CELLS as i64).contains(&v);
     if !inside(column) || !inside(row) {
@@ -34,7 +41,10 @@ pub fn refine(maps: &[f32], landmarks: usize, index: usize, x: f32, y: f32, kern
     if peak < MIN_CONFIDENCE || sum <= 0.0 {
         return (peak, [x, y]);
     }
-    (peak, [sum_x / CELLS as f32 / sum, sum_y / CELLS as f32 / sum])
+    (
+        peak,
+        [sum_x / CELLS as f32 / sum, sum_y / CELLS as f32 / sum],
+    )
 }
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ pub fn from_points(center: [f32; 2], rim: [f32; 2]) -> Roi {
 /// The upright region around a person's box: where the two points are not known.
 pub fn from_box(bbox: &BBox) -> Roi {
     let [cx, cy] = bbox.center();
-    Roi { cx, cy, size: bbox.width().max(bbox.height()) * MARGIN, rotation: 0.0 }
+    Roi {
+        cx,
+        cy,
+        size: bbox.width().max(bbox.height()) * MARGIN,
+        rotation: 0.0,
+    }
 }
 
 fn normalize(angle: f32) -> f32 {
@@ -36,7 +41,10 @@ fn normalize(angle: f32) -> f32 {
 pub fn to_image(roi: &Roi, x: f32, y: f32) -> [f32; 2] {
     let (sin, cos) = roi.rotation.sin_cos();
     let (x, y) = (x - 0.5, y - 0.5);
-    [(x * cos - y * sin) * roi.size + roi.cx, (x * sin + y * cos) * roi.size + roi.cy]
+    [
+        (x * cos - y * sin) * roi.size + roi.cx,
+        (x * sin + y * cos) * roi.size + roi.cy,
+    ]
 }
 
 #[cfg(test)]
