@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 
 import { EnvironmentError, UsageError } from './exit.mjs'
-import { asFile, passthroughFlags, probeJson, startFfmpeg, toolVersion } from './ffmpeg.mjs'
+import { asFile, installHint, passthroughFlags, probeJson, startFfmpeg, toolVersion } from './ffmpeg.mjs'
 
 function ratio(text) {
   const [top, bottom = 1] = String(text ?? '').split('/').map(Number)
@@ -210,6 +210,7 @@ export class VideoWriter {
   async #fail() {
     const { code, errors, failure } = await this.#ffmpeg.exited
     if (failure) throw failure
-    throw new EnvironmentError(`ffmpeg could not write ${this.#path}: ${errors.at(0) ?? `exit code ${code}`}`)
+    const hint = errors.some((line) => /Unknown encoder/.test(line)) ? ` This ffmpeg has no libx264; a usual build has: ${installHint()}` : ''
+    throw new EnvironmentError(`ffmpeg could not write ${this.#path}: ${errors.at(0) ?? `exit code ${code}`}${hint}`)
   }
 }
