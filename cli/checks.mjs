@@ -33,7 +33,7 @@ const missing = (name, found, fix, details) => ({ name, state: 'missing', found,
 const megabytes = (bytes) => (bytes >= 1 << 30 ? `${(bytes / (1 << 30)).toFixed(1)} GiB` : `${Math.round(bytes / (1 << 20))} MiB`)
 
 export async function runChecks() {
-  const addon = checkAddon()
+  const { check: addon, info } = checkAddon()
   const built = addon.state === 'ok'
   return [
     ok('pose4d', version),
@@ -41,12 +41,12 @@ export async function runChecks() {
     checkPlatform(),
     checkLibtorch(),
     addon,
-    checkCuda(addon),
+    checkCuda(addon, info),
     ...(await Promise.all([
       ...MODEL_FILES.map(checkModel),
       checkCache(),
-      checkMemory(),
-      checkCpu(),
+      checkMemory(info),
+      checkCpu(info),
       checkTool('ffmpeg'),
       checkTool('ffprobe'),
       checkRust(built),
@@ -81,19 +81,22 @@ function checkLibtorch() {
 
 function checkAddon() {
   try {
-    const { runtime } = require('../lib/native.cjs').loadNative()
-    return ok('addon', runtime.addon, runtime)
+    const { runtime, binding } = require('../lib/native.cjs').loadNative()
+    const info = binding.runtimeInfo()
+    return { check: ok('addon', `${info.version}, ${runtime.addon}`, runtime), info }
   } catch (error) {
     const causes = error.causes?.join('; ') ?? error.message
-    return missing('addon', `does not load: ${causes}`, error.fixes?.join('\n') ?? 'npm run build', { code: error.code })
+    const check = missing('addon', `does not load: ${causes}`, error.fixes?.join('\n') ?? 'npm run build', { code: error.code })
+    return { check }
   }
 }
 
 /** The CPU is enough, so nothing here is ever `missing`. */
-function checkCuda(addon) {
+function checkCuda(addon, info) {
   const runtime = addon.details
-  if (addon.state !== 'ok') return warn('CUDA', 'unknown while the addon does not load')
-  if (runtime.cuda) return ok('CUDA', 'libtorch has its CUDA half loaded')
+  if (!info) return warn('CUDA', 'unknown while the addon does not load')
+  if (info.cudaDevices > 0) return ok('CUDA', `${info.cudaDevices} devices${info.cudnn ? ', with cuDNN' : ''}`)
+  if (runtime.cuda) return warn('CUDA', 'libtorch has its CUDA half, but finds no device', 'Check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or leave it: the CPU is used.')
   const failed = runtime.steps?.find((step) => step.error && /cuda/i.test(step.path))
   if (failed) return warn('CUDA', `not used: ${failed.error}`, 'Install a driver for CUDA 13, or leave it: the CPU is used.')
   return ok('CUDA', 'not used: this libtorch has no CUDA half, or no NVIDIA driver answers; the CPU is used')
@@ -128,35 +131,33 @@ async function checkCache() {
   }
 }
 
-async function checkMemory() {
-  const limit = await memoryLimit()
+async function checkMemory(info) {
+  const limit = info?.memory.cgroupLimit ?? constrainedMemory()
+  const free = info?.memory.available ?? os.freemem()
   const total = Math.min(os.totalmem(), limit ?? Infinity)
-  const text = `${megabytes(os.totalmem())}${limit ? `, limited to ${megabytes(limit)} by the cgroup` : ', no cgroup limit'}, ${megabytes(os.freemem())} free`
-  const details = { total: os.totalmem(), limit: limit ?? null, free: os.freemem() }
+  const text = `${megabytes(os.totalmem())}${limit ? `, limited to ${megabytes(limit)} by the cgroup` : ', no cgroup limit'}, ${megabytes(free)} free`
+  const details = { total: os.totalmem(), limit: limit ?? null, free }
   if (total >= LITTLE_MEMORY) return ok('memory', text, details)
   return warn('memory', text, 'Less than 1 GiB: use the variant "fast" and few threads.', details)
 }
 
-/** Bytes that the process's cgroup allows; undefined: no limit. */
-async function memoryLimit() {
-  const fromNode = process.constrainedMemory?.()
-  if (fromNode > 0 && fromNode < os.totalmem()) return fromNode
-  for (const file of ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']) {
-    const bytes = Number(await readFile(file, 'utf8').catch(() => ''))
-    if (bytes > 0 && bytes < os.totalmem()) return bytes
-  }
-  return undefined
+/** Node's own reading of the cgroup limit, bytes; undefined: none. */
+function constrainedMemory() {
+  const bytes = process.constrainedMemory?.()
+  return bytes > 0 && bytes < os.totalmem() ? bytes : undefined
 }
 
-async function checkCpu() {
+async function checkCpu(info) {
   const model = os.cpus()[0]?.model.trim() || os.arch()
+  const threads = info?.cores ?? os.availableParallelism()
   const flags = /^flags\s*:(.*)$/m.exec(await readFile('/proc/cpuinfo', 'utf8').catch(() => ''))?.[1].trim().split(/\s+/) ?? []
-  const known = ['avx2', 'avx512f', 'amx_tile'].filter((flag) => flags.includes(flag))
-  const text = `${model}, ${os.availableParallelism()} threads${known.length > 0 ? `, ${known.join(' ')}` : ''}`
+  const features = ['avx2', 'avx512f', 'amx_tile'].filter((flag) => flags.includes(flag))
+  const used = info ? `, libtorch uses ${info.cpuCapability}` : ''
+  const text = [`${model}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`, ...features].join(', ') + used
   if (process.arch === 'x64' && flags.length > 0 && !flags.includes('avx2')) {
     return warn('cpu', text, 'Without AVX2 the networks run several times slower.')
   }
-  return ok('cpu', text, { threads: os.availableParallelism(), features: known })
+  return ok('cpu', text, { threads, features })
 }
 
 async function checkTool(tool) {

@@ -15,6 +15,13 @@ import { expectedFrames, probeVideo, readVideo } from './video.mjs'
 
 const IMAGE_CLIP_FPS = 30
 
+/** What `--search` means in the engine's terms. */
+const SEARCH = {
+  fast: { tileScales: [], searchEvery: 0 },
+  normal: undefined,
+  thorough: { tileScales: [0.6, 0.4, 0.25], searchEvery: 1 },
+}
+
 export const process_ = {
   name: 'process',
   summary: 'find the people in photos or a video and measure their poses',
@@ -26,6 +33,7 @@ export const process_ = {
     json: { type: 'boolean', text: 'print the summary as JSON' },
     'model-variant': { type: 'string', value: 'name', text: `${VARIANTS.join(', ')} (default full)` },
     keypoints: { type: 'string', value: 'set', text: `${KEYPOINT_SETS.join(', ')}; refused if the model does not measure it` },
+    search: { type: 'string', value: 'effort', text: 'fast: whole frame only; normal; thorough: smaller tiles too, and in every frame' },
     'max-persons': { type: 'string', value: 'n', text: 'most people in a frame' },
     threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
     device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
@@ -69,6 +77,7 @@ function readConfig(values) {
     device: values.device,
     focalLength: number(values, 'focal-length', { min: 1, max: 1e6 }),
     smoothing: values.smooth,
+    blazepose: SEARCH[choice(values, 'search', Object.keys(SEARCH)) ?? 'normal'],
   }
 }
 
@@ -209,7 +218,7 @@ async function pump(engine, source, sinks, interrupt) {
   }
   let complete = false
   try {
-    for await (const result of engine.stream(frames(), { signal: interrupt.signal, tracking: source.tracking })) {
+    for await (const result of engine.stream(frames(), { signal: interrupt.signal, tracking: source.tracking, ...(source.fps && { fps: source.fps }) })) {
       const frame = pending.get(result.frameNumber)
       pending.delete(result.frameNumber)
       const name = source.nameOf(frame)
