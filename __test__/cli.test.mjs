@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -22,7 +31,11 @@ function pose4d(args, { input, env } = {}) {
   return new Promise((resolve) => {
     const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 28, encoding: 'buffer' }
     const child = execFile(process.execPath, [bin, ...args], options, (error, stdout, stderr) => {
-      resolve({ code: error ? error.code : 0, stdout: stdout.toString(), stderr: stderr.toString() })
+      resolve({
+        code: error ? error.code : 0,
+        stdout: stdout.toString(),
+        stderr: stderr.toString(),
+      })
     })
     child.stdin.on('error', () => {})
     child.stdin.end(input)
@@ -38,10 +51,14 @@ function hasFfmpeg() {
   }
 }
 
-const needsFfmpeg = { skip: hasFfmpeg() ? false : 'ffmpeg and ffprobe are not on the PATH: video is not tested here' }
+const needsFfmpeg = {
+  skip: hasFfmpeg() ? false : 'ffmpeg and ffprobe are not on the PATH: video is not tested here',
+}
 
 const probe = (path) =>
-  JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-of', 'json', '-show_streams', '-count_frames', path])).streams[0]
+  JSON.parse(
+    execFileSync('ffprobe', ['-v', 'error', '-of', 'json', '-show_streams', '-count_frames', path]),
+  ).streams[0]
 
 function assertFrame(frame) {
   assert.ok(Number.isInteger(frame.frameNumber))
@@ -66,7 +83,8 @@ describe('help and mistakes', () => {
     const { code, stdout, stderr } = await pose4d(['--help'])
     assert.equal(code, 0)
     assert.equal(stderr, '')
-    for (const command of ['process', 'warmup', 'doctor']) assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
+    for (const command of ['process', 'warmup', 'doctor'])
+      assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
   })
 
   test('every command has help with an example', async () => {
@@ -86,7 +104,10 @@ describe('help and mistakes', () => {
   const mistakes = [
     [['proces'], /Unknown command `proces`\. Did you mean `process`\?/],
     [['zzz'], /Unknown command `zzz`\.\n/],
-    [['process', sample, '--overlai', 'x.png'], /Unknown option `--overlai`\. Did you mean `--overlay`\?/],
+    [
+      ['process', sample, '--overlai', 'x.png'],
+      /Unknown option `--overlai`\. Did you mean `--overlay`\?/,
+    ],
     [['process', sample, '--out'], /`--out` needs a value/],
     [['process', sample, '--out', '--json'], /`--out` needs a value/],
     [['process', sample, '--threads', 'two'], /`--threads` must be a whole number/],
@@ -140,13 +161,17 @@ describe('photos', () => {
 
     const { createEngine } = await import('../index.mjs')
     const engine = await createEngine()
-    const [result] = await engine.processFrames([{ frameNumber: 0, imagePath: sample }], { tracking: false })
+    const [result] = await engine.processFrames([{ frameNumber: 0, imagePath: sample }], {
+      tracking: false,
+    })
     await engine.close()
     assert.equal(frame.persons.length, result.persons.length)
     for (const [i, person] of result.persons.entries()) {
       const written = frame.persons[i]
-      for (const [j, point] of person.keypoints.entries()) assert.ok(Math.abs(written.keypoints[j].x - point.x) <= 0.0005)
-      for (const [j, value] of person.joints3d.entries()) assert.ok(Math.abs(written.joints3d[j] - value) <= 0.000005)
+      for (const [j, point] of person.keypoints.entries())
+        assert.ok(Math.abs(written.keypoints[j].x - point.x) <= 0.0005)
+      for (const [j, value] of person.joints3d.entries())
+        assert.ok(Math.abs(written.joints3d[j] - value) <= 0.000005)
     }
   })
 
@@ -166,10 +191,18 @@ describe('photos', () => {
   })
 
   test('a photo from stdin', async () => {
-    const { code, stdout, stderr } = await pose4d(['process', '-', '--out', '-', '--lines', '-q'], { input: readFileSync(sample) })
+    const { code, stdout, stderr } = await pose4d(['process', '-', '--out', '-', '--lines', '-q'], {
+      input: readFileSync(sample),
+    })
     assert.equal(code, 0, stderr)
-    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line))
-    assert.deepEqual(lines.map((line) => line.type), ['header', 'frame', 'end'])
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      lines.map((line) => line.type),
+      ['header', 'frame', 'end'],
+    )
     assert.equal(lines[1].file, 'stdin')
   })
 
@@ -182,13 +215,32 @@ describe('photos', () => {
     writeFileSync(join(folder, 'img7.jpg'), '')
     writeFileSync(join(folder, 'notes.txt'), 'left alone')
     const drawn = inScratch('drawn')
-    const { code, stdout, stderr } = await pose4d(['process', folder, '--out', inScratch('mixed.jsonl'), '--overlay', drawn])
+    const { code, stdout, stderr } = await pose4d([
+      'process',
+      folder,
+      '--out',
+      inScratch('mixed.jsonl'),
+      '--overlay',
+      drawn,
+    ])
     assert.equal(code, 1, stderr)
-    const lines = readFileSync(inScratch('mixed.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line))
+    const lines = readFileSync(inScratch('mixed.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
     const frames = lines.filter((line) => line.type === 'frame')
-    assert.deepEqual(frames.map((frame) => frame.file.slice(folder.length + 1)), ['img7.jpg', 'img8.jpg', 'img9.jpg', 'img10.jpg'])
-    assert.deepEqual(frames.map((frame) => frame.errorCode), ['ERR_POSE4D_IMAGE_EMPTY', 'ERR_POSE4D_IMAGE_FORMAT', undefined, undefined])
-    assert.deepEqual({ ...lines.at(-1) }, { type: 'end', complete: true, frameCount: 4, errorCount: 2 })
+    assert.deepEqual(
+      frames.map((frame) => frame.file.slice(folder.length + 1)),
+      ['img7.jpg', 'img8.jpg', 'img9.jpg', 'img10.jpg'],
+    )
+    assert.deepEqual(
+      frames.map((frame) => frame.errorCode),
+      ['ERR_POSE4D_IMAGE_EMPTY', 'ERR_POSE4D_IMAGE_FORMAT', undefined, undefined],
+    )
+    assert.deepEqual(
+      { ...lines.at(-1) },
+      { type: 'end', complete: true, frameCount: 4, errorCount: 2 },
+    )
     assert.match(stdout, /ERR_POSE4D_IMAGE_FORMAT ×1/)
     assert.deepEqual(readdirSync(drawn).sort(), ['img10.overlay.jpg', 'img9.overlay.jpg'])
   })
@@ -201,7 +253,10 @@ describe('photos', () => {
   })
 
   test('an overlay is a picture of the format that its name says', async () => {
-    for (const [name, magic] of [['o.png', '\x89PNG'], ['o.jpg', '\xff\xd8\xff']]) {
+    for (const [name, magic] of [
+      ['o.png', '\x89PNG'],
+      ['o.jpg', '\xff\xd8\xff'],
+    ]) {
       const { code, stderr } = await pose4d(['process', sample, '--overlay', inScratch(name)])
       assert.equal(code, 0, stderr)
       assert.ok(readFileSync(inScratch(name)).toString('latin1').startsWith(magic))
@@ -210,7 +265,12 @@ describe('photos', () => {
   })
 
   test('a file that cannot be written is exit code 3', async () => {
-    const { code, stderr } = await pose4d(['process', sample, '--out', inScratch('no/such/folder.json')])
+    const { code, stderr } = await pose4d([
+      'process',
+      sample,
+      '--out',
+      inScratch('no/such/folder.json'),
+    ])
     assert.equal(code, 3)
     assert.match(stderr, /Cannot write .*folder\.json/)
   })
@@ -218,7 +278,9 @@ describe('photos', () => {
 
 describe('video', () => {
   test('without ffmpeg: exit code 3 and how to get it', async () => {
-    const { code, stdout, stderr } = await pose4d(['process', clip], { env: { PATH: scratch, Path: scratch } })
+    const { code, stdout, stderr } = await pose4d(['process', clip], {
+      env: { PATH: scratch, Path: scratch },
+    })
     assert.equal(code, 3)
     assert.equal(stdout, '')
     assert.match(stderr, /Video needs `ffprobe`.*Install it: /)
@@ -232,40 +294,97 @@ describe('video', () => {
     assert.match(stderr, /notes\.txt is neither a photo .* nor a video/)
   })
 
-  test('every frame in order with its time, a drawn video of the same shape, and a summary', needsFfmpeg, async () => {
-    const [out, drawn] = [inScratch('clip.jsonl'), inScratch('clip.mp4')]
-    const { code, stdout, stderr } = await pose4d(['process', clip, '--out', out, '--overlay', drawn])
-    assert.equal(code, 0, stderr)
-    const lines = readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
-    assert.deepEqual([lines[0].type, lines[0].source.kind, lines[0].source.fps], ['header', 'video', 30])
-    const frames = lines.slice(1, -1)
-    assert.deepEqual(frames.map((frame) => frame.frameNumber), Array.from({ length: CLIP_FRAMES }, (_, i) => i))
-    for (const frame of frames) {
-      assertFrame(frame)
-      assert.ok(Math.abs(frame.timestampMs - (1000 * frame.frameNumber) / 30) < 1)
-    }
-    assert.ok(frames.filter((frame) => frame.persons.length > 0).length > CLIP_FRAMES / 2)
-    assert.match(stdout, /track {2}frames {2}of clip/)
-    const [source, video] = [probe(clip), probe(drawn)]
-    assert.deepEqual([video.codec_name, video.pix_fmt, video.width, video.height], ['h264', 'yuv420p', source.width, source.height])
-    assert.equal(Number(video.nb_read_frames), CLIP_FRAMES)
-    assert.equal(video.avg_frame_rate, source.avg_frame_rate)
-  })
+  test(
+    'every frame in order with its time, a drawn video of the same shape, and a summary',
+    needsFfmpeg,
+    async () => {
+      const [out, drawn] = [inScratch('clip.jsonl'), inScratch('clip.mp4')]
+      const { code, stdout, stderr } = await pose4d([
+        'process',
+        clip,
+        '--out',
+        out,
+        '--overlay',
+        drawn,
+      ])
+      assert.equal(code, 0, stderr)
+      const lines = readFileSync(out, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      assert.deepEqual(
+        [lines[0].type, lines[0].source.kind, lines[0].source.fps],
+        ['header', 'video', 30],
+      )
+      const frames = lines.slice(1, -1)
+      assert.deepEqual(
+        frames.map((frame) => frame.frameNumber),
+        Array.from({ length: CLIP_FRAMES }, (_, i) => i),
+      )
+      for (const frame of frames) {
+        assertFrame(frame)
+        assert.ok(Math.abs(frame.timestampMs - (1000 * frame.frameNumber) / 30) < 1)
+      }
+      assert.ok(frames.filter((frame) => frame.persons.length > 0).length > CLIP_FRAMES / 2)
+      assert.match(stdout, /track {2}frames {2}of clip/)
+      const [source, video] = [probe(clip), probe(drawn)]
+      assert.deepEqual(
+        [video.codec_name, video.pix_fmt, video.width, video.height],
+        ['h264', 'yuv420p', source.width, source.height],
+      )
+      assert.equal(Number(video.nb_read_frames), CLIP_FRAMES)
+      assert.equal(video.avg_frame_rate, source.avg_frame_rate)
+    },
+  )
 
   test('--start, --end and --every take a part of it', needsFfmpeg, async () => {
-    const { code, stdout, stderr } = await pose4d(['process', clip, '--start', '0.5', '--end', '0:01', '--every', '5', '--out', '-', '-q'])
+    const { code, stdout, stderr } = await pose4d([
+      'process',
+      clip,
+      '--start',
+      '0.5',
+      '--end',
+      '0:01',
+      '--every',
+      '5',
+      '--out',
+      '-',
+      '-q',
+    ])
     assert.equal(code, 0, stderr)
-    assert.deepEqual(JSON.parse(stdout).frames.map((frame) => [frame.frameNumber, Math.round(frame.timestampMs)]), [[15, 500], [20, 667], [25, 833]])
+    assert.deepEqual(
+      JSON.parse(stdout).frames.map((frame) => [frame.frameNumber, Math.round(frame.timestampMs)]),
+      [
+        [15, 500],
+        [20, 667],
+        [25, 833],
+      ],
+    )
   })
 
   test('rotation is applied, odd sides are padded', needsFfmpeg, async () => {
-    const [odd, turned, drawn] = [inScratch('odd.mkv'), inScratch('turned.mp4'), inScratch('turned-drawn.mp4')]
+    const [odd, turned, drawn] = [
+      inScratch('odd.mkv'),
+      inScratch('turned.mp4'),
+      inScratch('turned-drawn.mp4'),
+    ]
     const make = ['-v', 'error', '-y', '-i', clip, '-frames:v', '3']
     execFileSync('ffmpeg', [...make, '-c', 'copy', '-metadata:s:v:0', 'rotate=90', turned])
     execFileSync('ffmpeg', [...make, '-vf', 'scale=321:181', '-c:v', 'ffv1', odd])
-    for (const [path, size, even] of [[turned, [360, 640], [360, 640]], [odd, [321, 181], [322, 182]]]) {
+    for (const [path, size, even] of [
+      [turned, [360, 640], [360, 640]],
+      [odd, [321, 181], [322, 182]],
+    ]) {
       if (path === turned && !probe(turned).side_data_list) continue // newer ffmpeg drops the old tag
-      const { code, stdout, stderr } = await pose4d(['process', path, '--out', '-', '--overlay', drawn, '-q'])
+      const { code, stdout, stderr } = await pose4d([
+        'process',
+        path,
+        '--out',
+        '-',
+        '--overlay',
+        drawn,
+        '-q',
+      ])
       assert.equal(code, 0, stderr)
       const [frame] = JSON.parse(stdout).frames
       assert.deepEqual([frame.frameWidth, frame.frameHeight], size)
@@ -274,11 +393,29 @@ describe('video', () => {
     }
   })
 
-  test('Ctrl-C ends the files properly', { ...needsFfmpeg, skip: needsFfmpeg.skip || (process.platform === 'win32' && 'no SIGINT on Windows') }, async () => {
+  test('Ctrl-C ends the files properly', {
+    ...needsFfmpeg,
+    skip: needsFfmpeg.skip || (process.platform === 'win32' && 'no SIGINT on Windows'),
+  }, async () => {
     const long = inScratch('long.mp4')
-    execFileSync('ffmpeg', ['-v', 'error', '-y', '-stream_loop', '40', '-i', clip, '-c', 'copy', long])
+    execFileSync('ffmpeg', [
+      '-v',
+      'error',
+      '-y',
+      '-stream_loop',
+      '40',
+      '-i',
+      clip,
+      '-c',
+      'copy',
+      long,
+    ])
     const [out, drawn] = [inScratch('cut.json'), inScratch('cut.mp4')]
-    const child = spawn(process.execPath, [bin, 'process', long, '--out', out, '--overlay', drawn], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(
+      process.execPath,
+      [bin, 'process', long, '--out', out, '--overlay', drawn],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    )
     let stderr = ''
     child.stderr.on('data', (text) => (stderr += text))
     while (!existsSync(out) || !readFileSync(out, 'utf8').includes('"frameNumber":3')) {
@@ -294,12 +431,20 @@ describe('video', () => {
     assert.ok(document.frameCount >= 4 && document.frameCount < 41 * CLIP_FRAMES)
     assert.equal(document.frames.length, document.frameCount)
     const drawnFrames = Number(probe(drawn).nb_read_frames)
-    assert.ok(Math.abs(drawnFrames - document.frameCount) <= 1, `${drawnFrames} drawn, ${document.frameCount} written`)
+    assert.ok(
+      Math.abs(drawnFrames - document.frameCount) <= 1,
+      `${drawnFrames} drawn, ${document.frameCount} written`,
+    )
   })
 
-  test('a closed pipe is not an error', { skip: needsFfmpeg.skip || (process.platform === 'win32' && 'no `head` on Windows') }, async () => {
+  test('a closed pipe is not an error', {
+    skip: needsFfmpeg.skip || (process.platform === 'win32' && 'no `head` on Windows'),
+  }, async () => {
     const shell = `"${process.execPath}" "${bin}" process "${clip}" --out - --lines -q | head -n 1; echo "\${PIPESTATUS[0]}"`
-    const output = execFileSync('bash', ['-c', shell], { stdio: ['ignore', 'pipe', 'pipe'] }).toString().trim().split('\n')
+    const output = execFileSync('bash', ['-c', shell], { stdio: ['ignore', 'pipe', 'pipe'] })
+      .toString()
+      .trim()
+      .split('\n')
     assert.equal(JSON.parse(output[0]).type, 'header')
     assert.equal(output[1], '0')
   })
@@ -320,7 +465,17 @@ describe('warmup and doctor', () => {
     const { healthy, checks } = JSON.parse(stdout)
     assert.equal(healthy, true)
     const byName = Object.fromEntries(checks.map((check) => [check.name, check]))
-    for (const name of ['node', 'libtorch', 'addon', 'CUDA', 'model pose_landmark_full', 'cache', 'memory', 'cpu', 'ffmpeg']) {
+    for (const name of [
+      'node',
+      'libtorch',
+      'addon',
+      'CUDA',
+      'model pose_landmark_full',
+      'cache',
+      'memory',
+      'cpu',
+      'ffmpeg',
+    ]) {
       assert.ok(byName[name], `no line about ${name}`)
       assert.ok(['ok', 'warn'].includes(byName[name].state))
     }
@@ -329,7 +484,10 @@ describe('warmup and doctor', () => {
 
   test('doctor says what is missing, how to get it, and exits with 1', async () => {
     const { code, stdout } = await pose4d(['doctor'], {
-      env: { POSE4D_LIBTORCH: inScratch('nowhere'), PATH: dirname(process.execPath) + delimiter + scratch },
+      env: {
+        POSE4D_LIBTORCH: inScratch('nowhere'),
+        PATH: dirname(process.execPath) + delimiter + scratch,
+      },
     })
     assert.equal(code, 1)
     assert.match(stdout, /^missing {2}libtorch .*no such folder/m)

@@ -42,7 +42,12 @@ export function parse(command, argv) {
   for (const token of tokens) {
     if (token.kind === 'option') checkOption(command, options, token)
   }
-  const { values, positionals } = parseArgs({ args: argv, options, strict: true, allowPositionals: true })
+  const { values, positionals } = parseArgs({
+    args: argv,
+    options,
+    strict: true,
+    allowPositionals: true,
+  })
   return { values, positionals }
 }
 
@@ -60,9 +65,12 @@ function checkOption(command, options, token) {
   }
   // parseArgs lets `--out --json` pass in loose mode; the user almost surely forgot the value.
   if (known.type === 'string' && !token.inlineValue && /^-./.test(token.value)) {
-    throw new UsageError(`\`--${token.name}\` needs a value, found \`${token.value}\`. Write \`--${token.name}=…\` if it starts with a dash.`, {
-      command: command.name,
-    })
+    throw new UsageError(
+      `\`--${token.name}\` needs a value, found \`${token.value}\`. Write \`--${token.name}=…\` if it starts with a dash.`,
+      {
+        command: command.name,
+      },
+    )
   }
 }
 
@@ -75,7 +83,12 @@ export function number(values, name, { min = -Infinity, max = Infinity, integer 
   const text = values[name]
   if (text === undefined) return undefined
   const value = Number(text)
-  const ok = text.trim() !== '' && Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value))
+  const ok =
+    text.trim() !== '' &&
+    Number.isFinite(value) &&
+    value >= min &&
+    value <= max &&
+    (!integer || Number.isInteger(value))
   if (ok) return value
   const kind = integer ? 'a whole number' : 'a number'
   const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`
@@ -86,7 +99,9 @@ export function number(values, name, { min = -Infinity, max = Infinity, integer 
 export function choice(values, name, allowed) {
   const text = values[name]
   if (text === undefined || allowed.includes(text)) return text
-  throw new UsageError(`\`--${name}\` must be one of ${allowed.join(', ')}; found \`${text}\`.${didYouMean(suggest(text, allowed))}`)
+  throw new UsageError(
+    `\`--${name}\` must be one of ${allowed.join(', ')}; found \`${text}\`.${didYouMean(suggest(text, allowed))}`,
+  )
 }
 
 /** Seconds from `12.5`, `1:02` or `1:02:03.5`; `undefined` where it was not given. */

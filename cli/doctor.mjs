@@ -1,6 +1,7 @@
 // `pose4d doctor`: what this machine has, what is missing, and how to get it.
-import { EXIT, UsageError } from './exit.mjs'
+
 import { runChecks } from './checks.mjs'
+import { EXIT, UsageError } from './exit.mjs'
 
 export const doctor = {
   name: 'doctor',
@@ -17,7 +18,10 @@ export const doctor = {
 const COLOURS = { ok: 32, warn: 33, missing: 31 }
 
 async function run({ values, positionals }, { stdout = process.stdout } = {}) {
-  if (positionals.length > 0) throw new UsageError(`\`doctor\` takes no arguments, found \`${positionals[0]}\`.`, { command: 'doctor' })
+  if (positionals.length > 0)
+    throw new UsageError(`\`doctor\` takes no arguments, found \`${positionals[0]}\`.`, {
+      command: 'doctor',
+    })
   const checks = await runChecks()
   const healthy = checks.every((check) => check.state !== 'missing')
   if (values.json) stdout.write(`${JSON.stringify({ healthy, checks }, null, 2)}\n`)
@@ -30,10 +34,17 @@ function text(checks, colour) {
   const lines = []
   for (const { state, name, found, fix } of checks) {
     const word = state.padEnd(7)
-    lines.push(`${colour ? `\x1b[${COLOURS[state]}m${word}\x1b[0m` : word}  ${name.padEnd(width)}  ${found}`)
+    lines.push(
+      `${colour ? `\x1b[${COLOURS[state]}m${word}\x1b[0m` : word}  ${name.padEnd(width)}  ${found}`,
+    )
     if (fix) lines.push(...fix.split('\n').map((line) => `${' '.repeat(9 + width)}  → ${line}`))
   }
   const missing = checks.filter((check) => check.state === 'missing').length
-  lines.push('', missing === 0 ? 'All that is needed is here.' : `${missing} thing${missing > 1 ? 's' : ''} missing; see the arrows.`)
+  lines.push(
+    '',
+    missing === 0
+      ? 'All that is needed is here.'
+      : `${missing} thing${missing > 1 ? 's' : ''} missing; see the arrows.`,
+  )
   return lines.join('\n')
 }

@@ -17,13 +17,20 @@ export async function loadAddon() {
 
 /** The engine's own errors, given the exit code that fits. */
 export function fromEngine(error) {
-  if (error.exitCode !== undefined || typeof error.code !== 'string' || !error.code.startsWith('ERR_POSE4D_')) return error
+  if (
+    error.exitCode !== undefined ||
+    typeof error.code !== 'string' ||
+    !error.code.startsWith('ERR_POSE4D_')
+  )
+    return error
   const Kind = USAGE_CODES.has(error.code) ? UsageError : EnvironmentError
   return new Kind(`${error.message} (${error.code})`)
 }
 
 export async function openEngine(addon, config) {
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+  const given = Object.fromEntries(
+    Object.entries(config).filter(([, value]) => value !== undefined),
+  )
   try {
     return await addon.createEngine(given)
   } catch (error) {

@@ -8,13 +8,17 @@ const MAX_ERROR_LINES = 12
 const INSTALL_HINTS = {
   darwin: 'brew install ffmpeg',
   win32: 'winget install Gyan.FFmpeg',
-  linux: 'sudo apt install ffmpeg (Debian, Ubuntu), sudo dnf install ffmpeg-free (Fedora), apk add ffmpeg (Alpine)',
+  linux:
+    'sudo apt install ffmpeg (Debian, Ubuntu), sudo dnf install ffmpeg-free (Fedora), apk add ffmpeg (Alpine)',
 }
 
-export const installHint = () => INSTALL_HINTS[process.platform] ?? 'https://ffmpeg.org/download.html'
+export const installHint = () =>
+  INSTALL_HINTS[process.platform] ?? 'https://ffmpeg.org/download.html'
 
 const notFound = (tool) =>
-  new EnvironmentError(`Video needs \`${tool}\`, which is not on the PATH. Install it: ${installHint()}. Photos work without it.`)
+  new EnvironmentError(
+    `Video needs \`${tool}\`, which is not on the PATH. Install it: ${installHint()}. Photos work without it.`,
+  )
 
 /** First line of `tool -version`, or `null` where the tool is not on the PATH. */
 export function toolVersion(tool) {
@@ -34,7 +38,17 @@ export function passthroughFlags(version) {
 
 /** ffprobe's JSON about a file; `null` when it cannot make sense of it. */
 export function probeJson(path) {
-  const args = ['-v', 'error', '-of', 'json', '-show_streams', '-show_format', '-select_streams', 'v', asFile(path)]
+  const args = [
+    '-v',
+    'error',
+    '-of',
+    'json',
+    '-show_streams',
+    '-show_format',
+    '-select_streams',
+    'v',
+    asFile(path),
+  ]
   return new Promise((resolve, reject) => {
     execFile('ffprobe', args, { maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       if (error?.code === 'ENOENT') reject(notFound('ffprobe'))
@@ -67,7 +81,8 @@ export function startFfmpeg(args, { stdio, onLine = () => false, dieWithUs = fal
     rest = lines.pop().slice(-4096)
     for (const line of lines) {
       if (onLine(line) || !/\[(error|fatal|panic)\]/.test(line)) continue
-      if (errors.length < MAX_ERROR_LINES) errors.push(line.replace(/\[(error|fatal|panic)\] ?/, '').trim())
+      if (errors.length < MAX_ERROR_LINES)
+        errors.push(line.replace(/\[(error|fatal|panic)\] ?/, '').trim())
     }
   })
   const exited = new Promise((resolve) => {

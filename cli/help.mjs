@@ -28,8 +28,19 @@ export function commandHelp(command) {
     option.text,
   ])
   const width = Math.max(...rows.map(([flag]) => flag.length))
-  const lines = [`Usage: ${command.usage}`, '', `${command.summary[0].toUpperCase()}${command.summary.slice(1)}.`, '', 'Options:']
+  const lines = [
+    `Usage: ${command.usage}`,
+    '',
+    `${command.summary[0].toUpperCase()}${command.summary.slice(1)}.`,
+    '',
+    'Options:',
+  ]
   lines.push(...rows.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`))
-  if (command.examples) lines.push('', 'Examples:', ...command.examples.flatMap(([line, text]) => [`  # ${text}`, `  ${line}`]))
+  if (command.examples)
+    lines.push(
+      '',
+      'Examples:',
+      ...command.examples.flatMap(([line, text]) => [`  # ${text}`, `  ${line}`]),
+    )
   return lines.join('\n')
 }

@@ -16,9 +16,13 @@ const byName = new Intl.Collator('en', { numeric: true }).compare
  * removes what was spooled from stdin.
  */
 export async function resolveInputs(names, { clip = false, signal } = {}) {
-  if (names.length === 0) throw new UsageError('Nothing to process: name photos, a folder, a video, or `-` for stdin.', { command: 'process' })
+  if (names.length === 0)
+    throw new UsageError('Nothing to process: name photos, a folder, a video, or `-` for stdin.', {
+      command: 'process',
+    })
   if (names.includes('-')) {
-    if (names.length > 1) throw new UsageError('`-` (stdin) cannot be mixed with other inputs.', { command: 'process' })
+    if (names.length > 1)
+      throw new UsageError('`-` (stdin) cannot be mixed with other inputs.', { command: 'process' })
     return fromStdin(signal)
   }
   const paths = []
@@ -27,12 +31,15 @@ export async function resolveInputs(names, { clip = false, signal } = {}) {
   const videos = paths.filter((_, i) => found[i] === 'other')
   if (videos.length > 0) {
     if (paths.length > 1) {
-      throw new UsageError(`One video at a time, and no photos beside it: ${videos[0]} is not a photo (JPEG, PNG, WebP).`)
+      throw new UsageError(
+        `One video at a time, and no photos beside it: ${videos[0]} is not a photo (JPEG, PNG, WebP).`,
+      )
     }
     if (clip) throw new UsageError('`--clip` is for images; a video is a clip already.')
     return { kind: 'video', path: videos[0], name: videos[0], dispose: async () => {} }
   }
-  if (found.every((kind) => kind === 'missing')) throw new UsageError(`No such file: ${paths.join(', ')}.`)
+  if (found.every((kind) => kind === 'missing'))
+    throw new UsageError(`No such file: ${paths.join(', ')}.`)
   return { kind: clip ? 'clip' : 'photos', paths, dispose: async () => {} }
 }
 
@@ -41,8 +48,11 @@ async function expand(name) {
   const info = await stat(name).catch(() => undefined)
   if (info?.isDirectory()) {
     const entries = await readdir(name, { withFileTypes: true })
-    const images = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.') && isImageName(entry.name))
-    if (images.length === 0) throw new UsageError(`No photos (${[...IMAGE_EXTENSIONS].join(', ')}) in the folder ${name}.`)
+    const images = entries.filter(
+      (entry) => !entry.isDirectory() && !entry.name.startsWith('.') && isImageName(entry.name),
+    )
+    if (images.length === 0)
+      throw new UsageError(`No photos (${[...IMAGE_EXTENSIONS].join(', ')}) in the folder ${name}.`)
     return images.map((entry) => join(name, entry.name)).sort(byName)
   }
   if (!info && /[*?]/.test(name)) {
@@ -53,16 +63,19 @@ async function expand(name) {
   return [name]
 }
 
+/** One part of a path as a regular expression, with the slash after it. */
+function asPattern(part) {
+  if (part === '**') return '(?:[^/]+/)*'
+  const literal = part.replace(/[.+^${}()|[\]\\]/g, '\\$&')
+  return `${literal.replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]')}/`
+}
+
 /** Files that match a pattern of `*`, `?` and `**` (any depth). Shells do this too; Windows' do not. */
 async function glob(pattern) {
   const parts = pattern.split(sep === '\\' ? /[\\/]/ : '/')
   const wild = parts.findIndex((part) => /[*?]/.test(part))
   const base = parts.slice(0, wild).join('/') || (pattern.startsWith('/') ? '/' : '.')
-  const source = parts
-    .slice(wild)
-    .map((part) => (part === '**' ? '(?:[^/]+/)*' : part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*').replace(/\?/g, '[^/]') + '/'))
-    .join('')
-    .replace(/\/$/, '')
+  const source = parts.slice(wild).map(asPattern).join('').replace(/\/$/, '')
   const matcher = new RegExp(`^${source}$`)
   const recursive = parts.slice(wild, -1).length > 0
   const entries = await readdir(base, { withFileTypes: true, recursive }).catch(() => [])
@@ -90,12 +103,17 @@ async function looksLike(path) {
 
 function isImageBytes(bytes) {
   const latin = bytes.toString('latin1')
-  return latin.startsWith('\xff\xd8\xff') || latin.startsWith('\x89PNG\r\n\x1a\n') || (latin.startsWith('RIFF') && latin.slice(8) === 'WEBP')
+  return (
+    latin.startsWith('\xff\xd8\xff') ||
+    latin.startsWith('\x89PNG\r\n\x1a\n') ||
+    (latin.startsWith('RIFF') && latin.slice(8) === 'WEBP')
+  )
 }
 
 /** Spools stdin to a file: a video needs seeking (an MP4's index is often at its end). */
 async function fromStdin(signal) {
-  if (process.stdin.isTTY) throw new UsageError('`-` reads a photo or a video from stdin, but stdin is a terminal.')
+  if (process.stdin.isTTY)
+    throw new UsageError('`-` reads a photo or a video from stdin, but stdin is a terminal.')
   const folder = await mkdtemp(join(tmpdir(), 'pose4d-'))
   const dispose = () => rm(folder, { recursive: true, force: true })
   try {
@@ -103,7 +121,8 @@ async function fromStdin(signal) {
     await pipeline(process.stdin, createWriteStream(path), { signal })
     const { size } = await stat(path)
     if (size === 0) throw new UsageError('Nothing came on stdin.')
-    if ((await looksLike(path)) === 'image') return { kind: 'photos', paths: [path], names: ['stdin'], dispose }
+    if ((await looksLike(path)) === 'image')
+      return { kind: 'photos', paths: [path], names: ['stdin'], dispose }
     return { kind: 'video', path, name: 'stdin', dispose }
   } catch (error) {
     await dispose()

@@ -22,7 +22,8 @@ export async function main(argv, io = {}) {
 async function dispatch(argv, io) {
   const [first, ...rest] = argv
   if (first === '--version' || first === '-v' || first === '-V') return print(version)
-  if (first === undefined || first === '--help' || first === '-h') return print(generalHelp([...COMMANDS.values()]))
+  if (first === undefined || first === '--help' || first === '-h')
+    return print(generalHelp([...COMMANDS.values()]))
   if (first === 'help') {
     if (rest.length === 0) return print(generalHelp([...COMMANDS.values()]))
     return print(commandHelp(find(rest[0])))
@@ -48,7 +49,8 @@ function explain(error) {
   const expected = error.exitCode !== undefined
   // An unforeseen error is a bug of ours: its stack is worth more than a tidy line.
   process.stderr.write(`pose4d: ${expected ? error.message : (error.stack ?? error)}\n`)
-  if (error.exitCode === EXIT.USAGE) process.stderr.write(`See \`pose4d ${error.command ? `${error.command} ` : ''}--help\`.\n`)
+  if (error.exitCode === EXIT.USAGE)
+    process.stderr.write(`See \`pose4d ${error.command ? `${error.command} ` : ''}--help\`.\n`)
   return error.exitCode ?? EXIT.ENVIRONMENT
 }
 

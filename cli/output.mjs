@@ -20,10 +20,17 @@ function plainKeypoint({ name, x, y, z, confidence }) {
   return point
 }
 
-const plainAngles = (angles) => Object.fromEntries(Object.entries(angles).map(([name, value]) => [name, rounded(value, PIXEL_DIGITS)]))
+const plainAngles = (angles) =>
+  Object.fromEntries(
+    Object.entries(angles).map(([name, value]) => [name, rounded(value, PIXEL_DIGITS)]),
+  )
 
 function plainCamera({ translation, focalLength, center }) {
-  return { translation: list(translation, METRE_DIGITS), focalLength: rounded(focalLength, PIXEL_DIGITS), center: list(center, PIXEL_DIGITS) }
+  return {
+    translation: list(translation, METRE_DIGITS),
+    focalLength: rounded(focalLength, PIXEL_DIGITS),
+    center: list(center, PIXEL_DIGITS),
+  }
 }
 
 function plainPerson(person) {
@@ -37,7 +44,9 @@ function plainPerson(person) {
     ...(person.joints3d && { joints3d: list(person.joints3d, METRE_DIGITS) }),
     ...(person.jointAngles3d && { jointAngles3d: plainAngles(person.jointAngles3d) }),
     ...(person.smpl && {
-      smpl: Object.fromEntries(Object.entries(person.smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)])),
+      smpl: Object.fromEntries(
+        Object.entries(person.smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)]),
+      ),
     }),
     ...(person.camera && { camera: plainCamera(person.camera) }),
   }
@@ -122,6 +131,7 @@ class Output {
   }
 
   #check() {
-    if (this.#error) throw new EnvironmentError(`Cannot write ${this.#path}: ${this.#error.message}`)
+    if (this.#error)
+      throw new EnvironmentError(`Cannot write ${this.#path}: ${this.#error.message}`)
   }
 }

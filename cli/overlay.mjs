@@ -10,7 +10,9 @@ import { VideoWriter } from './video.mjs'
 const PICTURES = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg' }
 const VIDEOS = new Set(['.mp4', '.mov', '.mkv', '.m4v'])
 
-const isFolder = (target) => /[\\/]$/.test(target) || (existsSync(target) ? statSync(target).isDirectory() : extname(target) === '')
+const isFolder = (target) =>
+  /[\\/]$/.test(target) ||
+  (existsSync(target) ? statSync(target).isDirectory() : extname(target) === '')
 
 /**
  * Checks `--overlay` against what is processed, before any work. Returns
@@ -18,16 +20,24 @@ const isFolder = (target) => /[\\/]$/.test(target) || (existsSync(target) ? stat
  */
 export function openOverlay(target, { render, inputs, fps, drawing }) {
   const kind = extname(target).toLowerCase()
-  if (isFolder(target)) return new FolderOverlay(target, { render, drawing, names: pictureNames(inputs) })
+  if (isFolder(target))
+    return new FolderOverlay(target, { render, drawing, names: pictureNames(inputs) })
   if (VIDEOS.has(kind)) {
-    if (inputs.kind === 'photos') throw new UsageError('`--overlay` can be a video only for a video or, with `--clip`, for a series of images.')
+    if (inputs.kind === 'photos')
+      throw new UsageError(
+        '`--overlay` can be a video only for a video or, with `--clip`, for a series of images.',
+      )
     return new VideoOverlay(target, { render, drawing, fps })
   }
   if (!PICTURES[kind]) {
-    throw new UsageError(`\`--overlay\` must be a folder or end in ${[...Object.keys(PICTURES), ...VIDEOS].join(', ')}; found \`${target}\`.`)
+    throw new UsageError(
+      `\`--overlay\` must be a folder or end in ${[...Object.keys(PICTURES), ...VIDEOS].join(', ')}; found \`${target}\`.`,
+    )
   }
   if (inputs.kind === 'video' || inputs.paths.length > 1) {
-    throw new UsageError(`\`--overlay ${target}\` is one picture, but there are several frames. Give a folder${inputs.kind === 'photos' ? '' : ' or a video (.mp4)'}.`)
+    throw new UsageError(
+      `\`--overlay ${target}\` is one picture, but there are several frames. Give a folder${inputs.kind === 'photos' ? '' : ' or a video (.mp4)'}.`,
+    )
   }
   return new PictureOverlay(target, { render, drawing, format: PICTURES[kind] })
 }
@@ -52,7 +62,10 @@ class PictureOverlay {
   async write(frame, result) {
     if (result.errorCode) return
     this.wrote = true
-    await save(this.path, await this.render(frame, result, { ...this.drawing, format: this.format }))
+    await save(
+      this.path,
+      await this.render(frame, result, { ...this.drawing, format: this.format }),
+    )
   }
 
   async close() {}
@@ -70,7 +83,10 @@ class FolderOverlay {
       throw new EnvironmentError(`Cannot make the folder ${this.path}: ${error.message}`)
     })
     this.wrote = true
-    await save(join(this.path, this.names(index)), await this.render(frame, result, { ...this.drawing, format: 'jpeg' }))
+    await save(
+      join(this.path, this.names(index)),
+      await this.render(frame, result, { ...this.drawing, format: 'jpeg' }),
+    )
   }
 
   async close() {}
@@ -94,12 +110,15 @@ class VideoOverlay {
     const failed = Boolean(result.errorCode)
     if (failed && !frame.pixels) return
     const size = failed ? frame : { width: result.frameWidth, height: result.frameHeight }
-    const pixels = failed ? frame.pixels : await this.render(frame, result, { ...this.drawing, format: 'rgb' })
+    const pixels = failed
+      ? frame.pixels
+      : await this.render(frame, result, { ...this.drawing, format: 'rgb' })
     if (!this.#writer) {
       this.#writer = new VideoWriter(this.path, { ...size, fps: this.fps })
       this.wrote = true
     }
-    for (let copies = this.#copies(frame.timestampMs); copies > 0; copies--) await this.#writer.write(pixels, size)
+    for (let copies = this.#copies(frame.timestampMs); copies > 0; copies--)
+      await this.#writer.write(pixels, size)
   }
 
   /**

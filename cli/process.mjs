@@ -2,18 +2,16 @@
 import { realpathSync } from 'node:fs'
 
 import { choice, number, time } from './args.mjs'
-import { KEYPOINT_SETS, VARIANTS, fromEngine, loadAddon, openEngine } from './engine.mjs'
+import { fromEngine, KEYPOINT_SETS, loadAddon, openEngine, VARIANTS } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
-import { SCHEMA, openOutput } from './output.mjs'
+import { openOutput, SCHEMA } from './output.mjs'
 import { openOverlay } from './overlay.mjs'
 import { Progress } from './progress.mjs'
-import { Summary, photoText } from './summary.mjs'
+import { openSource } from './source.mjs'
+import { photoText, Summary } from './summary.mjs'
 import { version } from './version.mjs'
-import { expectedFrames, probeVideo, readVideo } from './video.mjs'
-
-const IMAGE_CLIP_FPS = 30
 
 /** What `--search` means in the engine's terms. */
 const SEARCH = {
@@ -27,29 +25,68 @@ export const process_ = {
   summary: 'find the people in photos or a video and measure their poses',
   usage: 'pose4d process <photos | folder | pattern | video | -> [options]',
   options: {
-    out: { type: 'string', short: 'o', value: 'file', text: 'write results: JSON, or JSON Lines if it ends in .jsonl; - is stdout' },
+    out: {
+      type: 'string',
+      short: 'o',
+      value: 'file',
+      text: 'write results: JSON, or JSON Lines if it ends in .jsonl; - is stdout',
+    },
     lines: { type: 'boolean', text: 'JSON Lines whatever the name of --out' },
-    overlay: { type: 'string', value: 'file', text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder' },
+    overlay: {
+      type: 'string',
+      value: 'file',
+      text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder',
+    },
     json: { type: 'boolean', text: 'print the summary as JSON' },
-    'model-variant': { type: 'string', value: 'name', text: `${VARIANTS.join(', ')} (default full)` },
-    keypoints: { type: 'string', value: 'set', text: `${KEYPOINT_SETS.join(', ')}; refused if the model does not measure it` },
-    search: { type: 'string', value: 'effort', text: 'fast: whole frame only; normal; thorough: smaller tiles too, and in every frame' },
+    'model-variant': {
+      type: 'string',
+      value: 'name',
+      text: `${VARIANTS.join(', ')} (default full)`,
+    },
+    keypoints: {
+      type: 'string',
+      value: 'set',
+      text: `${KEYPOINT_SETS.join(', ')}; refused if the model does not measure it`,
+    },
+    search: {
+      type: 'string',
+      value: 'effort',
+      text: 'fast: whole frame only; normal; thorough: smaller tiles too, and in every frame',
+    },
     'max-persons': { type: 'string', value: 'n', text: 'most people in a frame' },
     threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
     device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
-    'focal-length': { type: 'string', value: 'px', text: 'of the camera, in pixels (default: assumed from the size)' },
+    'focal-length': {
+      type: 'string',
+      value: 'px',
+      text: 'of the camera, in pixels (default: assumed from the size)',
+    },
     smooth: { type: 'boolean', text: 'smooth keypoints and joints over time (one-euro filter)' },
     clip: { type: 'boolean', text: 'images are consecutive frames of one clip, in natural order' },
     every: { type: 'string', value: 'n', text: 'take every nth frame of a video' },
-    start: { type: 'string', value: 'time', text: 'start of the part of a video: seconds or [h:]mm:ss' },
+    start: {
+      type: 'string',
+      value: 'time',
+      text: 'start of the part of a video: seconds or [h:]mm:ss',
+    },
     end: { type: 'string', value: 'time', text: 'its end' },
-    fps: { type: 'string', value: 'n', text: 'resample a video to this rate; rate of an image clip (default 30)' },
+    fps: {
+      type: 'string',
+      value: 'n',
+      text: 'resample a video to this rate; rate of an image clip (default 30)',
+    },
     quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
   },
   examples: [
     ['pose4d process photo.jpg', 'a table of the people in it'],
-    ['pose4d process photo.jpg --overlay drawn.png --out poses.json', 'draw them, and keep the numbers'],
-    ['pose4d process photos/ --out poses.jsonl --overlay drawn/', 'a folder of photos, each on its own'],
+    [
+      'pose4d process photo.jpg --overlay drawn.png --out poses.json',
+      'draw them, and keep the numbers',
+    ],
+    [
+      'pose4d process photos/ --out poses.jsonl --overlay drawn/',
+      'a folder of photos, each on its own',
+    ],
     ['pose4d process run.mp4 --out poses.json --overlay run-drawn.mp4', 'a video'],
     ['pose4d process run.mp4 --start 0:10 --end 0:20 --every 2 --out -', 'a part of it, to stdout'],
     ['cat photo.jpg | pose4d process - --out -', 'from stdin'],
@@ -64,7 +101,8 @@ function readSettings(values) {
     every: number(values, 'every', { min: 1, max: 1e6, integer: true }) ?? 1,
     fps: number(values, 'fps', { min: 0.01, max: 1000 }),
   }
-  if (settings.end !== undefined && settings.end <= settings.start) throw new UsageError('`--end` must be later than `--start`.')
+  if (settings.end !== undefined && settings.end <= settings.start)
+    throw new UsageError('`--end` must be later than `--start`.')
   return settings
 }
 
@@ -78,63 +116,6 @@ function readConfig(values) {
     focalLength: number(values, 'focal-length', { min: 1, max: 1e6 }),
     smoothing: values.smooth,
     blazepose: SEARCH[choice(values, 'search', Object.keys(SEARCH)) ?? 'normal'],
-  }
-}
-
-/** Everything about one kind of input: its frames, how many, and what they are called. */
-async function openSource(inputs, settings, values) {
-  if (inputs.kind === 'video') return videoSource(inputs, settings)
-  const useless = ['start', 'end', 'every'].find((name) => values[name] !== undefined)
-  if (useless) throw new UsageError(`\`--${useless}\` is for video.`)
-  const clip = inputs.kind === 'clip'
-  if (!clip && settings.fps !== undefined) throw new UsageError('`--fps` is for video, or for images with `--clip`.')
-  const fps = settings.fps ?? IMAGE_CLIP_FPS
-  const names = inputs.names ?? inputs.paths
-  async function* frames() {
-    for (const [frameNumber, imagePath] of inputs.paths.entries()) {
-      yield { frameNumber, imagePath, ...(clip && { timestampMs: (1000 * frameNumber) / fps }) }
-    }
-  }
-  return {
-    frames,
-    damage: [],
-    tracking: clip,
-    total: names.length,
-    fps: clip ? fps : undefined,
-    nameOf: (frame) => names[frame.frameNumber],
-    extraOf: (frame) => ({ file: names[frame.frameNumber], timestampMs: frame.timestampMs }),
-    describe: { kind: inputs.kind, files: names.length, ...(clip && { fps }) },
-  }
-}
-
-async function videoSource(inputs, settings) {
-  const video = await probeVideo(inputs.path)
-  if (video.seconds !== undefined && settings.start >= video.seconds) {
-    throw new UsageError(`\`--start\` is ${settings.start} s, but ${inputs.name} lasts ${video.seconds.toFixed(2)} s.`)
-  }
-  const rate = settings.fps ?? video.fps ?? IMAGE_CLIP_FPS
-  const damage = []
-  return {
-    frames: (signal) => readVideo(inputs.path, video, { ...settings, signal, onDamage: (lines) => damage.push(...lines) }),
-    damage,
-    tracking: true,
-    total: expectedFrames(video, settings),
-    fps: rate / settings.every,
-    nameOf: (frame) => `frame ${frame.frameNumber}`,
-    extraOf: (frame) => ({ timestampMs: frame.timestampMs }),
-    describe: {
-      kind: 'video',
-      file: inputs.name,
-      frameWidth: video.width,
-      frameHeight: video.height,
-      fps: rate,
-      variableFrameRate: video.variableFrameRate,
-      rotation: video.rotation,
-      frames: video.frames,
-      ...(settings.every > 1 && { every: settings.every }),
-      ...(settings.start > 0 && { start: settings.start }),
-      ...(settings.end !== undefined && { end: settings.end }),
-    },
   }
 }
 
@@ -154,11 +135,15 @@ function refuseOverwriting(inputs, values) {
       throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
     }
   }
-  if (values.overlay === '-') throw new UsageError('`--overlay` writes a file or a folder, not stdout.')
+  if (values.overlay === '-')
+    throw new UsageError('`--overlay` writes a file or a folder, not stdout.')
   if (values.lines && !values.out) throw new UsageError('`--lines` goes with `--out`.')
 }
 
-async function run({ values, positionals }, { load = loadAddon, stdout = process.stdout, stderr = process.stderr } = {}) {
+async function run(
+  { values, positionals },
+  { load = loadAddon, stdout = process.stdout, stderr = process.stderr } = {},
+) {
   const settings = readSettings(values)
   const config = readConfig(values)
   const interrupt = new Interrupt()
@@ -171,14 +156,24 @@ async function run({ values, positionals }, { load = loadAddon, stdout = process
     const addon = await load()
     const overlay =
       values.overlay &&
-      openOverlay(values.overlay, { render: addon.renderOverlay, inputs, fps: source.fps, drawing: { boxes: true, ids: true, angles: true } })
+      openOverlay(values.overlay, {
+        render: addon.renderOverlay,
+        inputs,
+        fps: source.fps,
+        drawing: { boxes: true, ids: true, angles: true },
+      })
     engine = await openEngine(addon, config)
     const sinks = {
       overlay,
-      output: values.out && openOutput(values.out, header(source, values, inputs), { lines: values.lines }),
+      output:
+        values.out &&
+        openOutput(values.out, header(source, values, inputs), { lines: values.lines }),
       summary: new Summary({ tracked: source.tracking }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
-      photo: source.tracking || values.json || values.out === '-' ? undefined : (text) => stdout.write(`${text}\n`),
+      photo:
+        source.tracking || values.json || values.out === '-'
+          ? undefined
+          : (text) => stdout.write(`${text}\n`),
     }
     await pump(engine, source, sinks, interrupt)
     report(sinks, source, values, interrupt, { stdout, stderr })
@@ -218,7 +213,11 @@ async function pump(engine, source, sinks, interrupt) {
   }
   let complete = false
   try {
-    for await (const result of engine.stream(frames(), { signal: interrupt.signal, tracking: source.tracking, ...(source.fps && { fps: source.fps }) })) {
+    for await (const result of engine.stream(frames(), {
+      signal: interrupt.signal,
+      tracking: source.tracking,
+      ...(source.fps && { fps: source.fps }),
+    })) {
       const frame = pending.get(result.frameNumber)
       pending.delete(result.frameNumber)
       const name = source.nameOf(frame)
@@ -243,7 +242,9 @@ async function pump(engine, source, sinks, interrupt) {
 
 function report({ summary, overlay }, source, values, interrupt, { stdout, stderr }) {
   const toStdout = values.out !== '-'
-  const text = values.json ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2) : summary.text()
+  const text = values.json
+    ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
+    : summary.text()
   if (toStdout) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
   for (const line of source.damage) stderr.write(`Warning: ffmpeg says of the video: ${line}\n`)

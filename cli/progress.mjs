@@ -47,7 +47,11 @@ export class Progress {
     const rate = this.done / Math.max(seconds, 1e-9)
     const parts = []
     if (this.total === undefined) parts.push(`${this.done} frames`)
-    else parts.push(`${Math.floor((100 * this.done) / Math.max(this.total, 1))}%`, `${this.done}/${this.total}`)
+    else
+      parts.push(
+        `${Math.floor((100 * this.done) / Math.max(this.total, 1))}%`,
+        `${this.done}/${this.total}`,
+      )
     parts.push(`${rate.toFixed(1)} frames/s`)
     if (this.total !== undefined) parts.push(`${duration((this.total - this.done) / rate)} left`)
     if (this.failed > 0) parts.push(`${this.failed} failed`)

@@ -11,8 +11,12 @@ const distance = (person) => (person.camera ? Math.hypot(...person.camera.transl
 
 /** Right-aligned columns; `rows` are arrays of strings. */
 export function table(header, rows, indent = '  ') {
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)))
-  return [header, ...rows].map((row) => (indent + row.map((cell, i) => cell.padStart(widths[i])).join('  ')).trimEnd()).join('\n')
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...rows.map((row) => row[i].length)),
+  )
+  return [header, ...rows]
+    .map((row) => (indent + row.map((cell, i) => cell.padStart(widths[i])).join('  ')).trimEnd())
+    .join('\n')
 }
 
 /** One photo: a line about it and a row for each person. */
@@ -26,7 +30,10 @@ export function photoText(name, result) {
     Array.from(person.box, (side) => String(Math.round(side))).join(' '),
     person.score.toFixed(2),
     metres(distance(person)),
-    ...JOINTS.map((joint) => `${degrees(person.jointAngles3d?.[`left_${joint}`])} ${degrees(person.jointAngles3d?.[`right_${joint}`])}`),
+    ...JOINTS.map(
+      (joint) =>
+        `${degrees(person.jointAngles3d?.[`left_${joint}`])} ${degrees(person.jointAngles3d?.[`right_${joint}`])}`,
+    ),
   ])
   return `${head}\n${table(['id', 'box (x1 y1 x2 y2)', 'score', 'distance', ...JOINTS.map((joint) => `${joint} L R`)], rows)}`
 }
@@ -66,13 +73,17 @@ export class Summary {
     const index = this.frames++
     if (result.errorCode) {
       this.failed += 1
-      const seen = this.errors.get(result.errorCode) ?? { count: 0, example: `${name}: ${result.error}` }
+      const seen = this.errors.get(result.errorCode) ?? {
+        count: 0,
+        example: `${name}: ${result.error}`,
+      }
       this.errors.set(result.errorCode, { ...seen, count: seen.count + 1 })
       return
     }
     this.people += result.persons.length
     this.processingMs += result.processingTimeMs
-    for (const [stage, ms] of Object.entries(result.timings ?? {})) this.timings.set(stage, (this.timings.get(stage) ?? 0) + ms)
+    for (const [stage, ms] of Object.entries(result.timings ?? {}))
+      this.timings.set(stage, (this.timings.get(stage) ?? 0) + ms)
     if (!this.tracked) return
     for (const person of result.persons) {
       if (!this.tracks.has(person.trackId)) this.tracks.set(person.trackId, new Track())
@@ -89,13 +100,22 @@ export class Summary {
       people: this.people,
       model: this.modelVersion,
       ...(this.tracked && {
-        tracks: [...this.tracks].map(([trackId, { frames, first, last, gaps, counts }]) => ({ trackId, frames, first, last, gaps, ...counts })),
+        tracks: [...this.tracks].map(([trackId, { frames, first, last, gaps, counts }]) => ({
+          trackId,
+          frames,
+          first,
+          last,
+          gaps,
+          ...counts,
+        })),
       }),
       errors: Object.fromEntries([...this.errors].map(([code, { count }]) => [code, count])),
       seconds: Number(seconds.toFixed(3)),
       framesPerSecond: Number((this.frames / seconds).toFixed(2)),
       processingTimeMs: Number((this.processingMs / good).toFixed(2)),
-      timings: Object.fromEntries([...this.timings].map(([stage, ms]) => [stage, Number((ms / good).toFixed(2))])),
+      timings: Object.fromEntries(
+        [...this.timings].map(([stage, ms]) => [stage, Number((ms / good).toFixed(2))]),
+      ),
     }
   }
 
@@ -103,15 +123,21 @@ export class Summary {
     const sum = this.toJSON()
     const lines = []
     const frames = sum.frames === 1 ? '1 frame' : `${sum.frames} frames`
-    lines.push(`${frames} in ${sum.seconds.toFixed(1)} s (${sum.framesPerSecond.toFixed(1)} per second)${sum.model ? `, model ${sum.model}` : ''}`)
+    lines.push(
+      `${frames} in ${sum.seconds.toFixed(1)} s (${sum.framesPerSecond.toFixed(1)} per second)${sum.model ? `, model ${sum.model}` : ''}`,
+    )
     if (sum.tracks?.length === 0) lines.push('Nobody was found.')
     if (sum.tracks?.length > 0) lines.push(this.#trackTable(sum))
     if (sum.failed > 0) {
       lines.push(`${sum.failed} failed:`)
-      for (const [code, { count, example }] of this.errors) lines.push(`  ${code} ×${count}, first ${example}`)
+      for (const [code, { count, example }] of this.errors)
+        lines.push(`  ${code} ×${count}, first ${example}`)
     }
     const stages = Object.entries(sum.timings).map(([stage, ms]) => `${stage} ${ms.toFixed(1)}`)
-    if (stages.length > 0) lines.push(`Mean time of a frame: ${sum.processingTimeMs.toFixed(1)} ms (${stages.join(', ')})`)
+    if (stages.length > 0)
+      lines.push(
+        `Mean time of a frame: ${sum.processingTimeMs.toFixed(1)} ms (${stages.join(', ')})`,
+      )
     return lines.join('\n')
   }
 

@@ -2,10 +2,19 @@
 import { once } from 'node:events'
 
 import { EnvironmentError, UsageError } from './exit.mjs'
-import { asFile, installHint, passthroughFlags, probeJson, startFfmpeg, toolVersion } from './ffmpeg.mjs'
+import {
+  asFile,
+  installHint,
+  passthroughFlags,
+  probeJson,
+  startFfmpeg,
+  toolVersion,
+} from './ffmpeg.mjs'
 
 function ratio(text) {
-  const [top, bottom = 1] = String(text ?? '').split('/').map(Number)
+  const [top, bottom = 1] = String(text ?? '')
+    .split('/')
+    .map(Number)
   const value = top / bottom
   return Number.isFinite(value) && value > 0 ? value : undefined
 }
@@ -14,7 +23,7 @@ function ratio(text) {
 function rotationOf(stream) {
   const matrix = stream.side_data_list?.find((entry) => entry.rotation !== undefined)?.rotation
   const degrees = matrix !== undefined ? -matrix : Number(stream.tags?.rotate ?? 0)
-  return ((Math.round(degrees / 90) * 90) % 360 + 360) % 360
+  return (((Math.round(degrees / 90) * 90) % 360) + 360) % 360
 }
 
 /**
@@ -23,13 +32,18 @@ function rotationOf(stream) {
  */
 export async function probeVideo(path) {
   const info = await probeJson(path)
-  const stream = info.streams?.find((entry) => entry.codec_type === 'video' && !entry.disposition?.attached_pic)
+  const stream = info.streams?.find(
+    (entry) => entry.codec_type === 'video' && !entry.disposition?.attached_pic,
+  )
   if (!stream) {
     const why = info.problem ? ` (ffprobe: ${info.problem})` : ''
-    throw new UsageError(`${path} is neither a photo (JPEG, PNG, WebP) nor a video that ffmpeg can read${why}.`)
+    throw new UsageError(
+      `${path} is neither a photo (JPEG, PNG, WebP) nor a video that ffmpeg can read${why}.`,
+    )
   }
   const rotation = rotationOf(stream)
-  const [width, height] = rotation % 180 === 0 ? [stream.width, stream.height] : [stream.height, stream.width]
+  const [width, height] =
+    rotation % 180 === 0 ? [stream.width, stream.height] : [stream.height, stream.width]
   const [mean, base] = [ratio(stream.avg_frame_rate), ratio(stream.r_frame_rate)]
   const seconds = Number(stream.duration ?? info.format?.duration) || undefined
   const fps = mean ?? base
@@ -62,7 +76,11 @@ export function expectedFrames(video, { start = 0, end, every = 1, fps }) {
  * rotation need no guessing here. `signal` stops ffmpeg; `onDamage` hears what ffmpeg complained of
  * although it went on.
  */
-export async function* readVideo(path, video, { start = 0, end, every = 1, fps, signal, onDamage } = {}) {
+export async function* readVideo(
+  path,
+  video,
+  { start = 0, end, every = 1, fps, signal, onDamage } = {},
+) {
   const filters = []
   if (fps !== undefined) filters.push(`fps=${fps}`)
   if (every > 1) filters.push(`select=not(mod(n\\,${every}))`)
@@ -71,11 +89,22 @@ export async function* readVideo(path, video, { start = 0, end, every = 1, fps, 
   if (start > 0) args.push('-ss', String(start))
   if (end !== undefined) args.push('-t', String(end - start))
   args.push('-i', asFile(path), '-map', '0:V:0', '-vf', filters.join(','))
-  args.push(...passthroughFlags(await toolVersion('ffmpeg')), '-pix_fmt', 'rgb24', '-f', 'rawvideo', 'pipe:1')
+  args.push(
+    ...passthroughFlags(await toolVersion('ffmpeg')),
+    '-pix_fmt',
+    'rgb24',
+    '-f',
+    'rawvideo',
+    'pipe:1',
+  )
 
   const rate = fps ?? video.fps ?? 30
   const infos = new FrameInfos()
-  const reader = startFfmpeg(args, { stdio: ['ignore', 'pipe', 'pipe'], onLine: (line) => infos.read(line), dieWithUs: true })
+  const reader = startFfmpeg(args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    onLine: (line) => infos.read(line),
+    dieWithUs: true,
+  })
   reader.exited.then(() => infos.close())
   signal?.addEventListener('abort', reader.kill, { once: true })
   const bytes = new ByteReader(reader.child.stdout)
@@ -88,14 +117,26 @@ export async function* readVideo(path, video, { start = 0, end, every = 1, fps, 
       const pixels = await bytes.take(info.width * info.height * 3)
       if (!pixels) break
       // A frame without a stamp, or one that goes back in time, follows its forerunner at the mean rate.
-      const seconds = info.seconds !== undefined && start + info.seconds > last ? start + info.seconds : last + every / rate
+      const seconds =
+        info.seconds !== undefined && start + info.seconds > last
+          ? start + info.seconds
+          : last + every / rate
       last = seconds
-      yield { frameNumber: first + index * every, pixels, width: info.width, height: info.height, timestampMs: round3(seconds * 1000) }
+      yield {
+        frameNumber: first + index * every,
+        pixels,
+        width: info.width,
+        height: info.height,
+        timestampMs: round3(seconds * 1000),
+      }
     }
     const { code, errors, failure } = await reader.exited
     if (failure) throw failure
     if (signal?.aborted) return
-    if (code !== 0) throw new EnvironmentError(`ffmpeg could not read ${path} to its end: ${errors.at(0) ?? `exit code ${code}`}`)
+    if (code !== 0)
+      throw new EnvironmentError(
+        `ffmpeg could not read ${path} to its end: ${errors.at(0) ?? `exit code ${code}`}`,
+      )
     if (errors.length > 0) onDamage?.(errors)
   } finally {
     signal?.removeEventListener('abort', reader.kill)
@@ -176,8 +217,31 @@ export class VideoWriter {
   constructor(path, { width, height, fps }) {
     this.#path = path
     this.#size = { width, height }
-    const args = ['-loglevel', 'level+error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', String(fps)]
-    args.push('-i', 'pipe:0', '-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '20')
+    const args = [
+      '-loglevel',
+      'level+error',
+      '-y',
+      '-f',
+      'rawvideo',
+      '-pix_fmt',
+      'rgb24',
+      '-s',
+      `${width}x${height}`,
+      '-r',
+      String(fps),
+    ]
+    args.push(
+      '-i',
+      'pipe:0',
+      '-vf',
+      'pad=ceil(iw/2)*2:ceil(ih/2)*2',
+      '-c:v',
+      'libx264',
+      '-preset',
+      'veryfast',
+      '-crf',
+      '20',
+    )
     args.push('-pix_fmt', 'yuv420p', '-movflags', '+faststart', asFile(path))
     this.#ffmpeg = startFfmpeg(args, { stdio: ['pipe', 'ignore', 'pipe'] })
     this.#ffmpeg.child.stdin.on('error', () => (this.#broken = true))
@@ -192,7 +256,10 @@ export class VideoWriter {
     }
     if (this.#broken) return this.#fail()
     if (!this.#ffmpeg.child.stdin.write(pixels)) {
-      await Promise.race([once(this.#ffmpeg.child.stdin, 'drain').catch(() => {}), this.#ffmpeg.exited])
+      await Promise.race([
+        once(this.#ffmpeg.child.stdin, 'drain').catch(() => {}),
+        this.#ffmpeg.exited,
+      ])
     }
   }
 
@@ -210,7 +277,11 @@ export class VideoWriter {
   async #fail() {
     const { code, errors, failure } = await this.#ffmpeg.exited
     if (failure) throw failure
-    const hint = errors.some((line) => /Unknown encoder/.test(line)) ? ` This ffmpeg has no libx264; a usual build has: ${installHint()}` : ''
-    throw new EnvironmentError(`ffmpeg could not write ${this.#path}: ${errors.at(0) ?? `exit code ${code}`}${hint}`)
+    const hint = errors.some((line) => /Unknown encoder/.test(line))
+      ? ` This ffmpeg has no libx264; a usual build has: ${installHint()}`
+      : ''
+    throw new EnvironmentError(
+      `ffmpeg could not write ${this.#path}: ${errors.at(0) ?? `exit code ${code}`}${hint}`,
+    )
   }
 }

@@ -1,6 +1,6 @@
 // `pose4d warmup`: loads the models once, so that what would fail later fails now.
 import { choice, number } from './args.mjs'
-import { VARIANTS, fromEngine, loadAddon, openEngine } from './engine.mjs'
+import { fromEngine, loadAddon, openEngine, VARIANTS } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
 import { table } from './summary.mjs'
 
@@ -9,7 +9,11 @@ export const warmup = {
   summary: 'load the models and run them once',
   usage: 'pose4d warmup [options]',
   options: {
-    'model-variant': { type: 'string', value: 'name', text: `${VARIANTS.join(', ')} (default full)` },
+    'model-variant': {
+      type: 'string',
+      value: 'name',
+      text: `${VARIANTS.join(', ')} (default full)`,
+    },
     device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
     threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
     json: { type: 'boolean', text: 'print the report as JSON' },
@@ -22,7 +26,10 @@ export const warmup = {
 }
 
 async function run({ values, positionals }, { load = loadAddon, stdout = process.stdout } = {}) {
-  if (positionals.length > 0) throw new UsageError(`\`warmup\` takes no arguments, found \`${positionals[0]}\`.`, { command: 'warmup' })
+  if (positionals.length > 0)
+    throw new UsageError(`\`warmup\` takes no arguments, found \`${positionals[0]}\`.`, {
+      command: 'warmup',
+    })
   const config = {
     modelVariant: choice(values, 'model-variant', VARIANTS),
     device: values.device,
@@ -42,6 +49,10 @@ async function run({ values, positionals }, { load = loadAddon, stdout = process
 }
 
 function text({ status, models }) {
-  const rows = Object.entries(models).map(([name, model]) => [name, model.status, `${model.loadTimeSeconds.toFixed(2)} s`])
+  const rows = Object.entries(models).map(([name, model]) => [
+    name,
+    model.status,
+    `${model.loadTimeSeconds.toFixed(2)} s`,
+  ])
   return `${status}\n${table(['model', 'status', 'load time'], rows)}`
 }

@@ -1,5 +1,5 @@
 // Images that belong together, handed over in batches: people keep their ids from batch to batch.
-import { readFile, readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createEngine } from '../index.mjs'
@@ -15,10 +15,17 @@ const clip = engine.openClip()
 try {
   for (let start = 0; start < names.length; start += BATCH) {
     const batch = names.slice(start, start + BATCH)
-    const frames = await Promise.all(batch.map(async (name, i) => ({ frameNumber: start + i, image: await readFile(join(folder, name)) })))
+    const frames = await Promise.all(
+      batch.map(async (name, i) => ({
+        frameNumber: start + i,
+        image: await readFile(join(folder, name)),
+      })),
+    )
     for (const result of await clip.processFrames(frames)) {
       const people = result.persons.map((person) => `${person.trackId} (${person.source})`)
-      console.log(`${names[result.frameNumber]}: ${result.error ?? (people.join(', ') || 'nobody')}`)
+      console.log(
+        `${names[result.frameNumber]}: ${result.error ?? (people.join(', ') || 'nobody')}`,
+      )
     }
   }
 } finally {

@@ -12,7 +12,9 @@ try {
   for (const person of result.persons) {
     const [x1, y1, x2, y2] = Array.from(person.box, Math.round)
     const { left_knee: left, right_knee: right } = person.jointAngles3d ?? {}
-    console.log(`person ${person.trackId} at (${x1}, ${y1})–(${x2}, ${y2}): knees ${left?.toFixed(0)}° and ${right?.toFixed(0)}°`)
+    console.log(
+      `person ${person.trackId} at (${x1}, ${y1})–(${x2}, ${y2}): knees ${left?.toFixed(0)}° and ${right?.toFixed(0)}°`,
+    )
   }
 } finally {
   await engine.close()

@@ -19,7 +19,9 @@ async function* jpegs(input) {
 const engine = await createEngine()
 try {
   for await (const result of engine.stream(jpegs(process.stdin))) {
-    const people = result.persons.map((person) => `${person.trackId}: elbow ${person.jointAngles3d?.left_elbow?.toFixed(0)}°`)
+    const people = result.persons.map(
+      (person) => `${person.trackId}: elbow ${person.jointAngles3d?.left_elbow?.toFixed(0)}°`,
+    )
     console.log(result.frameNumber, result.error ?? people.join('  '))
   }
 } finally {
