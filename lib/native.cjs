@@ -71,7 +71,7 @@ function findAddons() {
 
 function runtimeFixes() {
   return [
-    `run the set-up, which finds or fetches it: npm run build (it is kept in ${cachedRuntime()})`,
+    `fetch it: node ${path.join(ROOT, 'scripts', 'libtorch.mjs')} (it is kept in ${cachedRuntime()})`,
     `or point POSE4D_LIBTORCH to a folder with libtorch ${TORCH_VERSION} (its lib/ inside)`,
     `or pip install torch==${TORCH_VERSION} into the active Python environment`,
   ]

@@ -143,8 +143,15 @@ export async function provideLibtorch({ fetch = true } = {}) {
 }
 
 function failure(headline, rejected) {
-  const causes = rejected.map(({ from, dir, problems }) => `${from} (${dir}): ${problems.join(', ')}`)
-  const lines = [headline, 'looked at:', ...causes.map((line) => `  - ${line}`), 'ways to supply it:']
+  const causes = rejected.map(
+    ({ from, dir, problems }) => `${from} (${dir}): ${problems.join(', ')}`,
+  )
+  const lines = [
+    headline,
+    'looked at:',
+    ...causes.map((line) => `  - ${line}`),
+    'ways to supply it:',
+  ]
   return new Error([...lines, ...waysToSupply().map((line) => `  - ${line}`)].join('\n'))
 }
 
@@ -160,7 +167,9 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   try {
     if (values['fetch-only']) {
-      await fetchLibtorch({ platform: values.platform, arch: values.arch })
+      await fetchLibtorch({ platform: values.platform, arch: values.arch }).catch((error) => {
+        throw failure(`fetching failed: ${error.message}`, [])
+      })
     } else {
       await provideLibtorch({ fetch: !values.find })
     }
@@ -170,4 +179,5 @@ async function main() {
   }
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main()
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await main()

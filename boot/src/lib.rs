@@ -1,5 +1,7 @@
 //! The addon that is loaded first: it opens libtorch, so that the main addon finds it already in the process.
 
+#![cfg_attr(test, allow(dead_code, reason = "in test builds #[napi] exports nothing"))]
+
 mod open;
 mod plan;
 

@@ -1,4 +1,4 @@
-// Reads from a Linux shared library which other libraries it needs.
+// Reads from a Linux shared library which other libraries it needs, and where it looks for them.
 
 import { open } from 'node:fs/promises'
 
@@ -7,9 +7,15 @@ const LOAD_SEGMENT = 1
 const TAG_NEEDED = 1n
 const TAG_STRING_TABLE = 5n
 const TAG_STRING_SIZE = 10n
+const TAGS_SEARCH_PATH = [15n, 29n]
 
 /** The DT_NEEDED names of a 64-bit little-endian ELF file. */
 export async function neededLibraries(libraryPath) {
+  return (await dynamicSection(libraryPath)).needed
+}
+
+/** `needed`: library names; `searchPaths`: the RPATH and RUNPATH entries. */
+export async function dynamicSection(libraryPath) {
   const file = await open(libraryPath, 'r')
   try {
     const read = async (position, length) => {
@@ -24,7 +30,7 @@ export async function neededLibraries(libraryPath) {
     }
     const segments = await readSegments(header, read)
     const dynamic = segments.find((segment) => segment.type === DYNAMIC_SEGMENT)
-    if (!dynamic) return []
+    if (!dynamic) return { needed: [], searchPaths: [] }
     const tags = await readTags(dynamic, read)
     const only = (tag) => tags.find((entry) => entry.tag === tag)?.value ?? 0n
     const tableAddress = only(TAG_STRING_TABLE)
@@ -34,12 +40,14 @@ export async function neededLibraries(libraryPath) {
     )
     if (!home) throw new Error(`${libraryPath}: its string table is nowhere in the file`)
     const table = await read(home.offset + (tableAddress - home.address), only(TAG_STRING_SIZE))
-    return tags
-      .filter(({ tag }) => tag === TAG_NEEDED)
-      .map(({ value }) => {
-        const start = Number(value)
-        return table.toString('utf8', start, table.indexOf(0, start))
-      })
+    const strings = (wanted) =>
+      tags
+        .filter(({ tag }) => wanted.includes(tag))
+        .map(({ value }) => {
+          const start = Number(value)
+          return table.toString('utf8', start, table.indexOf(0, start))
+        })
+    return { needed: strings([TAG_NEEDED]), searchPaths: strings(TAGS_SEARCH_PATH) }
   } finally {
     await file.close()
   }

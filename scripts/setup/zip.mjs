@@ -89,7 +89,9 @@ async function memberStream(wheel, name) {
   if (entry.packed > 0) {
     const end = start + entry.packed - 1
     const { fd } = wheel.file
-    stages.push(createReadStream(null, { fd, start, end, autoClose: false, highWaterMark: 1 << 20 }))
+    stages.push(
+      createReadStream(null, { fd, start, end, autoClose: false, highWaterMark: 1 << 20 }),
+    )
   } else {
     stages.push([])
   }
