@@ -269,10 +269,10 @@ describe('photos', () => {
       'process',
       sample,
       '--out',
-      inScratch('no/such/folder.json'),
+      join(sample, 'under-a-file.json'),
     ])
     assert.equal(code, 3)
-    assert.match(stderr, /Cannot write .*folder\.json/)
+    assert.match(stderr, /Cannot make the folder .*sample\.jpg/)
   })
 })
 

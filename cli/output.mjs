@@ -2,8 +2,10 @@
 // The layout is described in docs/cli.md; `SCHEMA` changes when it does.
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
+import { dirname } from 'node:path'
 
 import { EnvironmentError } from './exit.mjs'
+import { makeFolder } from './folders.mjs'
 
 export const SCHEMA = 1
 
@@ -74,7 +76,8 @@ export function plainFrame(result, { file, timestampMs } = {}) {
  * Opens `path` (`-`: stdout), as JSON Lines where asked for or where the name says so. `header` is an
  * object without the model's version, which the first result brings.
  */
-export function openOutput(path, header, { lines = false } = {}) {
+export async function openOutput(path, header, { lines = false } = {}) {
+  if (path !== '-') await makeFolder(dirname(path))
   return new Output(path, header, lines || /\.(jsonl|ndjson)$/i.test(path))
 }
 

@@ -1,9 +1,10 @@
 // Where drawn frames go: one picture, a folder of pictures, or a video. The drawing is the addon's.
 import { existsSync, statSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, extname, join } from 'node:path'
 
 import { EnvironmentError, UsageError } from './exit.mjs'
+import { makeFolder } from './folders.mjs'
 import { distinctNames } from './inputs.mjs'
 import { VideoWriter } from './video.mjs'
 
@@ -49,6 +50,7 @@ function pictureNames(inputs) {
 }
 
 async function save(path, bytes) {
+  await makeFolder(dirname(path))
   await writeFile(path, bytes).catch((error) => {
     throw new EnvironmentError(`Cannot write ${path}: ${error.message}`)
   })
@@ -79,9 +81,6 @@ class FolderOverlay {
 
   async write(frame, result, index) {
     if (result.errorCode) return
-    await mkdir(this.path, { recursive: true }).catch((error) => {
-      throw new EnvironmentError(`Cannot make the folder ${this.path}: ${error.message}`)
-    })
     this.wrote = true
     await save(
       join(this.path, this.names(index)),
@@ -114,6 +113,7 @@ class VideoOverlay {
       ? frame.pixels
       : await this.render(frame, result, { ...this.drawing, format: 'rgb' })
     if (!this.#writer) {
+      await makeFolder(dirname(this.path))
       this.#writer = new VideoWriter(this.path, { ...size, fps: this.fps })
       this.wrote = true
     }

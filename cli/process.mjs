@@ -167,7 +167,7 @@ async function run(
       overlay,
       output:
         values.out &&
-        openOutput(values.out, header(source, values, inputs), { lines: values.lines }),
+        (await openOutput(values.out, header(source, values, inputs), { lines: values.lines })),
       summary: new Summary({ tracked: source.tracking }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
