@@ -1,1 +1,4 @@
 //! Floor 2: file → named tensors and graphs; no network, no model names.
+
+pub mod flatbuffer;
+pub mod tflite;

@@ -2,4 +2,5 @@
 
 pub mod boxes;
 pub mod joints;
+pub mod oks;
 pub mod roi;

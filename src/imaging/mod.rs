@@ -1,3 +1,8 @@
 //! Floor 2: pixels: decoding with limits, warping, drawing.
 
+pub mod decode;
+pub mod error;
+mod jpeg;
 pub mod pixels;
+mod sniff;
+pub mod warp;
