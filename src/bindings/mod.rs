@@ -12,7 +12,6 @@ mod frames;
 mod lifetime;
 mod model;
 mod options;
-mod placeholder;
 mod results;
 mod runtime;
 mod value;

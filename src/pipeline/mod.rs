@@ -2,15 +2,16 @@
 
 pub mod admission;
 mod ahead;
+pub mod blazepose;
 mod call;
 pub mod clip;
 pub mod config;
 pub mod control;
 pub mod engine;
 pub mod error;
-pub mod people;
-pub mod overlay;
 pub mod order;
+pub mod overlay;
+pub mod people;
 pub mod perception;
 pub mod pool;
 pub mod result;
