@@ -155,7 +155,10 @@ export declare class Pose4DError extends Error {
 export declare function createEngine(config?: EngineConfig): Promise<PoseEngine>
 
 /** On the process-wide engine, which the first use makes. */
-export declare function processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
+export declare function processFrames(
+  frames: Frame[],
+  options?: ProcessOptions,
+): Promise<PoseResult[]>
 
 /** Makes the process-wide engine, with this configuration if it is the first use, and warms it up. */
 export declare function warmup(config?: EngineConfig): Promise<WarmupReport>
