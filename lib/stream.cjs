@@ -26,7 +26,7 @@ function iteratorOfReader(reader) {
 const labelled = (kind, promise) =>
   promise.then(
     (value) => ({ kind, value }),
-    (error) => ({ kind, error }),
+    (error) => ({ kind, failed: true, error }),
   )
 
 /** Rejects when the signal aborts; otherwise stays pending. */
@@ -67,15 +67,18 @@ async function* stream(nativeEngine, frames, options, usual) {
     const stop = aborted(concerns.signal, cleanUps)
     for (;;) {
       if (!ended && !pull && inFlight < limit) {
-        pull = labelled('frame', Promise.resolve().then(() => source.next()))
+        pull = labelled(
+          'frame',
+          Promise.resolve().then(() => source.next()),
+        )
       }
       if (inFlight > 0 && !next) next = labelled('result', session.next())
       if (!pull && !next) return
-      const { kind, value, error } = await Promise.race([stop, next, pull].filter(Boolean))
+      const { kind, value, failed, error } = await Promise.race([stop, next, pull].filter(Boolean))
       if (kind === 'aborted') throw error
       if (kind === 'frame') pull = undefined
       else next = undefined
-      if (error !== undefined) {
+      if (failed) {
         if (kind === 'frame') ended = true
         throw job.reason(error)
       }
