@@ -1,6 +1,9 @@
 //! The addon that is loaded first: it opens libtorch, so that the main addon finds it already in the process.
 
-#![cfg_attr(test, allow(dead_code, reason = "in test builds #[napi] exports nothing"))]
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "in test builds #[napi] exports nothing")
+)]
 
 mod open;
 mod plan;
@@ -63,8 +66,8 @@ pub fn preload(dir: String, options: Option<PreloadOptions>) -> Result<PreloadRe
     }
     let lib_dir = Path::new(&dir);
     let mut opened = open::Opened::default();
-    let needed = plan::cpu_libraries(lib_dir)
-        .map_err(|error| Error::new(Status::GenericFailure, error))?;
+    let needed =
+        plan::cpu_libraries(lib_dir).map_err(|error| Error::new(Status::GenericFailure, error))?;
     for library in needed {
         if let Err(error) = opened.open(&library, lib_dir) {
             return Err(Error::new(
@@ -74,7 +77,11 @@ pub fn preload(dir: String, options: Option<PreloadOptions>) -> Result<PreloadRe
         }
     }
     let cuda = want_cuda && open_cuda(lib_dir, &mut opened);
-    let report = PreloadReport { dir: dir.clone(), steps: opened.into_steps(), cuda };
+    let report = PreloadReport {
+        dir: dir.clone(),
+        steps: opened.into_steps(),
+        cuda,
+    };
     *done = Some(report.clone());
     Ok(report)
 }
@@ -85,7 +92,9 @@ fn open_cuda(lib_dir: &Path, opened: &mut open::Opened) -> bool {
     if libraries.is_empty() || opened.open(Path::new(plan::CUDA_DRIVER), lib_dir).is_err() {
         return false;
     }
-    libraries.iter().all(|library| opened.open(library, lib_dir).is_ok())
+    libraries
+        .iter()
+        .all(|library| opened.open(library, lib_dir).is_ok())
 }
 
 /// Opens the addon at `path` for good: a worker thread that ends can then never unmap code that

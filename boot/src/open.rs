@@ -32,7 +32,9 @@ impl Opened {
         let start = Instant::now();
         let mut result = open_global(library);
         while let Err(error) = &result {
-            let Some(dependency) = missing_dependency(error, library, lib_dir) else { break };
+            let Some(dependency) = missing_dependency(error, library, lib_dir) else {
+                break;
+            };
             if *left == 0 {
                 break;
             }
@@ -62,7 +64,10 @@ fn missing_dependency(error: &str, library: &Path, lib_dir: &Path) -> Option<Pat
     if name.is_empty() || library.file_name().is_some_and(|own| own == name) {
         return None;
     }
-    plan::search_folders(lib_dir).into_iter().map(|dir| dir.join(name)).find(|path| path.exists())
+    plan::search_folders(lib_dir)
+        .into_iter()
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists())
 }
 
 #[cfg(unix)]
@@ -92,7 +97,11 @@ fn open_unix(path: &Path, flags: i32) -> Result<(), String> {
 #[cfg(windows)]
 fn open_global(path: &Path) -> Result<(), String> {
     use libloading::os::windows::{LOAD_WITH_ALTERED_SEARCH_PATH, Library};
-    let flags = if path.is_absolute() { LOAD_WITH_ALTERED_SEARCH_PATH } else { 0 };
+    let flags = if path.is_absolute() {
+        LOAD_WITH_ALTERED_SEARCH_PATH
+    } else {
+        0
+    };
     // SAFETY: as on Unix.
     let library = unsafe { Library::load_with_flags(path, flags) }.map_err(|e| error_text(&e))?;
     let _ = library.into_raw();
@@ -152,10 +161,16 @@ mod tests {
         std::fs::write(dir.join("libneeded.so.9"), b"").unwrap();
         let library = dir.join("libowner.so");
         let message = "libneeded.so.9: cannot open shared object file: No such file or directory";
-        assert_eq!(missing_dependency(message, &library, &dir), Some(dir.join("libneeded.so.9")));
+        assert_eq!(
+            missing_dependency(message, &library, &dir),
+            Some(dir.join("libneeded.so.9"))
+        );
         let own = format!("{}: cannot open shared object file: no", library.display());
         assert_eq!(missing_dependency(&own, &library, &dir), None);
-        assert_eq!(missing_dependency("invalid ELF header", &library, &dir), None);
+        assert_eq!(
+            missing_dependency("invalid ELF header", &library, &dir),
+            None
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 

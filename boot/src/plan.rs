@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Opened first to see whether a GPU driver is there at all.
-pub const CUDA_DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
+pub const CUDA_DRIVER: &str = if cfg!(windows) {
+    "nvcuda.dll"
+} else {
+    "libcuda.so.1"
+};
 
 /// Libraries of the CPU tier in opening order; `true`: libtorch cannot start without it.
 ///
@@ -18,14 +22,25 @@ const CPU: [(&str, bool); 5] = [
     ("libtorch_cpu.so", true),
 ];
 #[cfg(target_os = "macos")]
-const CPU: [(&str, bool); 3] =
-    [("libomp.dylib", false), ("libc10.dylib", true), ("libtorch_cpu.dylib", true)];
+const CPU: [(&str, bool); 3] = [
+    ("libomp.dylib", false),
+    ("libc10.dylib", true),
+    ("libtorch_cpu.dylib", true),
+];
 #[cfg(windows)]
-const CPU: [(&str, bool); 4] =
-    [("libiomp5md.dll", false), ("uv.dll", false), ("c10.dll", true), ("torch_cpu.dll", true)];
+const CPU: [(&str, bool); 4] = [
+    ("libiomp5md.dll", false),
+    ("uv.dll", false),
+    ("c10.dll", true),
+    ("torch_cpu.dll", true),
+];
 
 #[cfg(not(windows))]
-const CUDA: [&str; 3] = ["libc10_cuda.so", "libtorch_cuda.so", "libtorch_cuda_linalg.so"];
+const CUDA: [&str; 3] = [
+    "libc10_cuda.so",
+    "libtorch_cuda.so",
+    "libtorch_cuda_linalg.so",
+];
 #[cfg(windows)]
 const CUDA: [&str; 2] = ["c10_cuda.dll", "torch_cuda.dll"];
 
@@ -46,11 +61,18 @@ pub fn cpu_libraries(dir: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// libtorch's CUDA half, empty where this is a CPU libtorch.
 pub fn cuda_libraries(dir: &Path) -> Vec<PathBuf> {
-    let main = if cfg!(windows) { "torch_cuda.dll" } else { "libtorch_cuda.so" };
+    let main = if cfg!(windows) {
+        "torch_cuda.dll"
+    } else {
+        "libtorch_cuda.so"
+    };
     if !dir.join(main).exists() {
         return Vec::new();
     }
-    CUDA.iter().map(|name| dir.join(name)).filter(|path| path.exists()).collect()
+    CUDA.iter()
+        .map(|name| dir.join(name))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 /// Folders in which a dependency of `lib_dir`'s libraries may lie when their own search path
@@ -90,18 +112,30 @@ mod tests {
     fn required_libraries_are_missed_by_name() {
         let dir = folder("empty", &[]);
         let error = cpu_libraries(&dir).unwrap_err();
-        assert!(error.contains("c10") && error.contains("missing"), "{error}");
+        assert!(
+            error.contains("c10") && error.contains("missing"),
+            "{error}"
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn optional_libraries_are_skipped_and_torch_comes_last() {
-        let required: Vec<&str> =
-            CPU.iter().filter(|(_, required)| *required).map(|(name, _)| *name).collect();
+        let required: Vec<&str> = CPU
+            .iter()
+            .filter(|(_, required)| *required)
+            .map(|(name, _)| *name)
+            .collect();
         let dir = folder("required", &required);
         let found = cpu_libraries(&dir).unwrap();
         assert_eq!(found.len(), required.len());
-        assert!(found.last().unwrap().to_string_lossy().contains("torch_cpu"));
+        assert!(
+            found
+                .last()
+                .unwrap()
+                .to_string_lossy()
+                .contains("torch_cpu")
+        );
         assert!(cuda_libraries(&dir).is_empty());
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -109,7 +143,9 @@ mod tests {
     #[test]
     fn nvidia_folders_beside_torch_are_searched() {
         let root = folder("site", &[]);
-        let vendor = root.join("nvidia/cu13").join(if cfg!(windows) { "bin" } else { "lib" });
+        let vendor = root
+            .join("nvidia/cu13")
+            .join(if cfg!(windows) { "bin" } else { "lib" });
         std::fs::create_dir_all(&vendor).unwrap();
         let lib = root.join("torch/lib");
         assert_eq!(search_folders(&lib), vec![lib.clone(), vendor]);

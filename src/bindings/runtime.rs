@@ -38,8 +38,6 @@ pub struct MemoryInfo {
 #[napi(catch_unwind)]
 pub fn runtime_info() -> RuntimeInfo {
     let torch = libtorch::info();
-    let memory = memory::read();
-    let bytes = |value: Option<u64>| value.map(|number| number as f64);
     RuntimeInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch_version: torch.version,
@@ -48,12 +46,20 @@ pub fn runtime_info() -> RuntimeInfo {
         cudnn: torch.cuda.cudnn,
         cpu_capability: torch.cpu_capability.to_owned(),
         cores: u32::try_from(threads::usable_cores()).unwrap_or(u32::MAX),
-        memory: MemoryInfo {
+        memory: MemoryInfo::read(),
+    }
+}
+
+impl MemoryInfo {
+    pub fn read() -> Self {
+        let memory = memory::read();
+        let bytes = |value: Option<u64>| value.map(|number| number as f64);
+        Self {
             rss: bytes(memory.rss),
             total: bytes(memory.total),
             available: bytes(memory.available),
             cgroup_limit: bytes(memory.cgroup_limit),
             cgroup_used: bytes(memory.cgroup_used),
-        },
+        }
     }
 }

@@ -1,3 +1,10 @@
 //! Floor 2: pixels: decoding with limits, warping, drawing.
 
+pub mod decode;
+pub mod draw;
+pub mod encode;
+pub mod error;
+mod jpeg;
 pub mod pixels;
+mod sniff;
+pub mod warp;

@@ -1,1 +1,3 @@
 //! Floor 3: blocks shared by models.
+
+pub mod network;

@@ -1,1 +1,3 @@
 //! Floor 4: one file or folder per network.
+
+pub mod blazepose;

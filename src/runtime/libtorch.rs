@@ -86,7 +86,9 @@ pub fn check_version(version: &str) -> Result<(), String> {
     {
         Ok(())
     } else {
-        Err(format!("libtorch {version} is loaded, and pose4d needs {EXPECTED_VERSION}"))
+        Err(format!(
+            "libtorch {version} is loaded, and pose4d needs {EXPECTED_VERSION}"
+        ))
     }
 }
 
@@ -97,7 +99,9 @@ pub fn stated_version(library: &Path) -> Option<String> {
         let line = text.lines().find(|line| line.starts_with("__version__"))?;
         return line.split(['\'', '"']).nth(1).map(str::to_owned);
     }
-    fs::read_to_string(root.join("build-version")).ok().map(|text| text.trim().to_owned())
+    fs::read_to_string(root.join("build-version"))
+        .ok()
+        .map(|text| text.trim().to_owned())
 }
 
 /// The file that libtorch's CPU half was loaded from, as the kernel sees it (Linux).
@@ -110,7 +114,10 @@ fn library_in_maps(maps: &str) -> Option<PathBuf> {
     maps.lines()
         .filter_map(|line| line.find('/').and_then(|start| line.get(start..)))
         .map(Path::new)
-        .find(|path| path.file_name().is_some_and(|name| name == "libtorch_cpu.so"))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name == "libtorch_cpu.so")
+        })
         .map(Path::to_path_buf)
 }
 
@@ -123,7 +130,9 @@ mod tests {
         for good in ["2.11.0", "2.11.0+cu130", "2.11.1+cpu\n"] {
             assert_eq!(check_version(good), Ok(()), "{good}");
         }
-        for bad in ["2.10.0", "2.12.0", "12.11.0", "2.11", "2.11.", "2.11.0a0", ""] {
+        for bad in [
+            "2.10.0", "2.12.0", "12.11.0", "2.11", "2.11.", "2.11.0a0", "",
+        ] {
             let error = check_version(bad).unwrap_err();
             assert!(error.contains(EXPECTED_VERSION), "{error}");
         }
@@ -136,7 +145,10 @@ mod tests {
                     7f04-7f05 rw-p 00000000 00:00 0 [heap]\n";
         let expected = Some(PathBuf::from("/opt/with space/lib/libtorch_cpu.so"));
         assert_eq!(library_in_maps(maps), expected);
-        assert_eq!(library_in_maps("7f02-7f03 r-xp 0 08:01 13 /usr/lib/libc.so.6"), None);
+        assert_eq!(
+            library_in_maps("7f02-7f03 r-xp 0 08:01 13 /usr/lib/libc.so.6"),
+            None
+        );
     }
 
     #[test]
@@ -157,7 +169,11 @@ mod tests {
         assert_eq!(stated_version(&library), None);
         fs::write(root.join("build-version"), "2.11.0+cpu\n").unwrap();
         assert_eq!(stated_version(&library).as_deref(), Some("2.11.0+cpu"));
-        fs::write(root.join("version.py"), "x = 1\n__version__ = '2.11.0+cu130'\n").unwrap();
+        fs::write(
+            root.join("version.py"),
+            "x = 1\n__version__ = '2.11.0+cu130'\n",
+        )
+        .unwrap();
         assert_eq!(stated_version(&library).as_deref(), Some("2.11.0+cu130"));
         fs::remove_dir_all(root).unwrap();
     }

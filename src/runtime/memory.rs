@@ -90,7 +90,10 @@ const V1: Layout = Layout {
 /// The cgroup with the smallest limit among this process's own and those above it.
 fn tightest_cgroup(root: &Path) -> Option<Cgroup> {
     let membership = text(&root.join("proc/self/cgroup"));
-    membership.lines().filter_map(|line| tightest_on_line(root, line)).min_by_key(|g| g.limit)
+    membership
+        .lines()
+        .filter_map(|line| tightest_on_line(root, line))
+        .min_by_key(|g| g.limit)
 }
 
 fn tightest_on_line(root: &Path, line: &str) -> Option<Cgroup> {
@@ -135,7 +138,10 @@ fn read_cgroup(folder: &Path, layout: &Layout) -> Option<Cgroup> {
         .find(|(name, _)| *name == layout.droppable)
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0);
-    Some(Cgroup { limit, used: used.map(|bytes| bytes.saturating_sub(droppable)) })
+    Some(Cgroup {
+        limit,
+        used: used.map(|bytes| bytes.saturating_sub(droppable)),
+    })
 }
 
 /// A line such as `VmRSS:   1234 kB`, in bytes.
@@ -166,8 +172,14 @@ mod tests {
     }
 
     const PLAIN: [(&str, &str); 2] = [
-        ("proc/self/status", "Name:\tnode\nVmHWM:\t  900 kB\nVmRSS:\t  512 kB\n"),
-        ("proc/meminfo", "MemTotal:  4096 kB\nMemFree: 1 kB\nMemAvailable:  2048 kB\n"),
+        (
+            "proc/self/status",
+            "Name:\tnode\nVmHWM:\t  900 kB\nVmRSS:\t  512 kB\n",
+        ),
+        (
+            "proc/meminfo",
+            "MemTotal:  4096 kB\nMemFree: 1 kB\nMemAvailable:  2048 kB\n",
+        ),
     ];
 
     #[test]
@@ -185,14 +197,20 @@ mod tests {
     fn cgroup_v2_takes_the_tightest_parent_and_discounts_file_cache() {
         let group = "sys/fs/cgroup/pod/box";
         let mut files = PLAIN.to_vec();
-        let (max, current) = (format!("{group}/memory.max"), format!("{group}/memory.current"));
+        let (max, current) = (
+            format!("{group}/memory.max"),
+            format!("{group}/memory.current"),
+        );
         files.extend([
             ("proc/self/cgroup", "0::/pod/box\n"),
             (max.as_str(), "max\n"),
             (current.as_str(), "100\n"),
             ("sys/fs/cgroup/pod/memory.max", "1000000\n"),
             ("sys/fs/cgroup/pod/memory.current", "700000\n"),
-            ("sys/fs/cgroup/pod/memory.stat", "anon 1\ninactive_file 200000\nfile 3\n"),
+            (
+                "sys/fs/cgroup/pod/memory.stat",
+                "anon 1\ninactive_file 200000\nfile 3\n",
+            ),
             ("sys/fs/cgroup/memory.max", "9000000\n"),
         ]);
         let root = system("v2", &files);
@@ -208,7 +226,10 @@ mod tests {
     fn cgroup_v1_in_a_container_whose_path_is_the_hosts() {
         let mut files = PLAIN.to_vec();
         files.extend([
-            ("proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n"),
+            (
+                "proc/self/cgroup",
+                "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n",
+            ),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "3000000\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n"),
         ]);
@@ -223,7 +244,10 @@ mod tests {
         let mut files = PLAIN.to_vec();
         files.extend([
             ("proc/self/cgroup", "4:memory:/\n"),
-            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            (
+                "sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            ),
         ]);
         let root = system("v1max", &files);
         assert_eq!(read_under(&root).cgroup_limit, None);

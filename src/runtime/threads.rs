@@ -10,7 +10,11 @@ pub fn usable_cores() -> usize {
 
 /// The worker count for a setting in which 0 means "as many as there are cores".
 pub fn worker_count(setting: usize) -> usize {
-    if setting == 0 { usable_cores() } else { setting }
+    if setting == 0 {
+        usable_cores()
+    } else {
+        setting
+    }
 }
 
 /// Held by a worker thread for as long as it computes: operators run on this thread alone, and
@@ -24,7 +28,10 @@ pub struct ComputeScope {
 impl ComputeScope {
     pub fn enter() -> Self {
         one_thread_per_operator();
-        Self { _no_grad: tch::no_grad_guard(), _stays_here: std::marker::PhantomData }
+        Self {
+            _no_grad: tch::no_grad_guard(),
+            _stays_here: std::marker::PhantomData,
+        }
     }
 }
 

@@ -1,0 +1,10 @@
+//! Fixed-size convolutional networks: a small graph, read from `.tflite`, and two ways to run it.
+
+pub mod arena;
+pub mod eager;
+pub mod graph;
+pub mod kernels;
+pub mod lower;
+pub mod runner;
+pub mod xnn;
+pub mod xnn_ffi;

@@ -1,0 +1,392 @@
+//! Runs a graph on one thread through the XNNPACK inside libtorch: operators are packed and bound to
+//! their memory once, so that a run allocates nothing.
+
+use std::ptr::null_mut;
+
+use super::arena::{self, Plan};
+use super::graph::{Conv, Graph, Kind, Node, Padding, Shape, TensorId};
+use super::kernels;
+use super::runner::NetworkError;
+use super::xnn_ffi::{self as ffi, Operator, Status, Xnn};
+
+type Result<T> = std::result::Result<T, NetworkError>;
+
+/// One step of a prepared network.
+enum Step {
+    /// Packed weights and addresses inside; released on drop.
+    Operator(Operator),
+    Clamp6(TensorId),
+    Plain(Node),
+}
+
+/// A prepared network; belongs to the thread that built it.
+pub struct XnnNetwork {
+    xnn: &'static Xnn,
+    graph: Graph,
+    plan: Plan,
+    /// Operators hold addresses inside: never resized, never moved.
+    memory: Box<[Line]>,
+    steps: Vec<Step>,
+}
+
+/// Keeps the arena aligned to a cache line.
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct Line(#[expect(dead_code, reason = "only ever seen as floats")] [f32; 16]);
+
+impl XnnNetwork {
+    /// Packs the weights; the graph's own copies are dropped.
+    pub fn new(graph: Graph) -> Result<Self> {
+        let xnn = ffi::load().map_err(|reason| NetworkError::Unavailable(reason.into()))?;
+        let plan = arena::plan(&graph);
+        let memory = vec![Line([0.0; 16]); plan.len.div_ceil(16)].into_boxed_slice();
+        let mut network = Self {
+            xnn,
+            graph,
+            plan,
+            memory,
+            steps: Vec::new(),
+        };
+        for node in std::mem::take(&mut network.graph.nodes) {
+            network.add(node)?;
+        }
+        Ok(network)
+    }
+
+    fn address(&mut self, tensor: TensorId) -> *mut f32 {
+        // SAFETY: the plan's offsets lie inside the block it was sized for.
+        unsafe {
+            self.memory
+                .as_mut_ptr()
+                .cast::<f32>()
+                .add(self.plan.offsets[tensor])
+        }
+    }
+
+    fn add(&mut self, node: Node) -> Result<()> {
+        let made = match &node.kind {
+            Kind::Conv(conv) => Some(self.conv(conv, &node)?),
+            Kind::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => Some(self.max_pool(*kernel, *stride, *padding, &node)?),
+            Kind::Add { .. } => Some(self.addition(&node)?),
+            _ => None,
+        };
+        match (made, &node.kind) {
+            (Some(operator), Kind::Add { relu6: true }) => {
+                self.steps
+                    .extend([Step::Operator(operator), Step::Clamp6(node.output)]);
+            }
+            (Some(operator), _) => self.steps.push(Step::Operator(operator)),
+            (None, _) => self.steps.push(Step::Plain(node)),
+        }
+        Ok(())
+    }
+
+    fn conv(&mut self, conv: &Conv, node: &Node) -> Result<Operator> {
+        let (from, to) = (
+            self.graph.shapes[node.inputs[0]],
+            self.graph.shapes[node.output],
+        );
+        let (groups, group_in, group_out, flags) = if conv.depthwise {
+            (from.channels as u32, 1, 1, ffi::FLAG_DEPTHWISE)
+        } else {
+            (1, from.channels, to.channels, 0)
+        };
+        let (low, high) = if conv.relu6 {
+            (0.0, 6.0)
+        } else {
+            (f32::NEG_INFINITY, f32::INFINITY)
+        };
+        let Padding {
+            top,
+            right,
+            bottom,
+            left,
+        } = conv.padding;
+        let mut operator: Operator = null_mut();
+        // SAFETY: lowering checked that weights and bias have the sizes named here; both are copied.
+        let status = unsafe {
+            (self.xnn.create_conv)(
+                top as u32,
+                right as u32,
+                bottom as u32,
+                left as u32,
+                conv.kernel[0] as u32,
+                conv.kernel[1] as u32,
+                conv.stride[0] as u32,
+                conv.stride[1] as u32,
+                1,
+                1,
+                groups,
+                group_in,
+                group_out,
+                from.channels,
+                to.channels,
+                conv.weights.as_ptr(),
+                conv.bias.as_ptr(),
+                low,
+                high,
+                flags,
+                null_mut(),
+                null_mut(),
+                &mut operator,
+            )
+        };
+        let guard = self.guard(operator, status, node)?;
+        let (mut workspace, mut alignment, mut height, mut width) = (0, 0, 0, 0);
+        let xnn = self.xnn;
+        // SAFETY: a live operator; the out-pointers are locals.
+        let status = unsafe {
+            (xnn.reshape_conv)(
+                guard.0,
+                1,
+                from.height,
+                from.width,
+                &mut workspace,
+                &mut alignment,
+                &mut height,
+                &mut width,
+                null_mut(),
+            )
+        };
+        self.check(status, node)?;
+        if workspace != 0 || (height, width) != (to.height, to.width) {
+            return Err(refused(node, 0));
+        }
+        let (input, output) = (self.address(node.inputs[0]), self.address(node.output));
+        // SAFETY: both addresses are inside the arena, sized for these shapes plus XNNPACK's overread.
+        let status = unsafe { (xnn.setup_conv)(guard.0, null_mut(), input, output) };
+        self.check(status, node)?;
+        Ok(guard.keep())
+    }
+
+    fn max_pool(
+        &mut self,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        pad: Padding,
+        node: &Node,
+    ) -> Result<Operator> {
+        let (from, to) = (
+            self.graph.shapes[node.inputs[0]],
+            self.graph.shapes[node.output],
+        );
+        let mut operator: Operator = null_mut();
+        // SAFETY: plain numbers in, one out-pointer.
+        let status = unsafe {
+            (self.xnn.create_max_pool)(
+                pad.top as u32,
+                pad.right as u32,
+                pad.bottom as u32,
+                pad.left as u32,
+                kernel[0] as u32,
+                kernel[1] as u32,
+                stride[0] as u32,
+                stride[1] as u32,
+                1,
+                1,
+                f32::NEG_INFINITY,
+                f32::INFINITY,
+                0,
+                &mut operator,
+            )
+        };
+        let guard = self.guard(operator, status, node)?;
+        let (mut height, mut width) = (0, 0);
+        let xnn = self.xnn;
+        // SAFETY: a live operator; the out-pointers are locals.
+        let status = unsafe {
+            (xnn.reshape_max_pool)(
+                guard.0,
+                1,
+                from.height,
+                from.width,
+                from.channels,
+                from.channels,
+                from.channels,
+                &mut height,
+                &mut width,
+                null_mut(),
+            )
+        };
+        self.check(status, node)?;
+        if (height, width) != (to.height, to.width) {
+            return Err(refused(node, 0));
+        }
+        let (input, output) = (self.address(node.inputs[0]), self.address(node.output));
+        // SAFETY: both addresses are inside the arena.
+        let status = unsafe { (xnn.setup_max_pool)(guard.0, input, output) };
+        self.check(status, node)?;
+        Ok(guard.keep())
+    }
+
+    fn addition(&mut self, node: &Node) -> Result<Operator> {
+        use std::ptr::null;
+        let mut operator: Operator = null_mut();
+        // SAFETY: no quantisation for f32; one out-pointer.
+        let status = unsafe {
+            (self.xnn.create_binary)(
+                ffi::BINARY_ADD,
+                ffi::DATATYPE_FP32,
+                null(),
+                null(),
+                null(),
+                0,
+                &mut operator,
+            )
+        };
+        let guard = self.guard(operator, status, node)?;
+        let shape = [self.graph.shapes[node.output].len()];
+        let xnn = self.xnn;
+        // SAFETY: one-dimensional shapes, read during the call only.
+        let status = unsafe {
+            (xnn.reshape_binary)(guard.0, 1, shape.as_ptr(), 1, shape.as_ptr(), null_mut())
+        };
+        self.check(status, node)?;
+        let (a, b) = (self.address(node.inputs[0]), self.address(node.inputs[1]));
+        let output = self.address(node.output);
+        // SAFETY: all addresses are inside the arena.
+        let status = unsafe { (xnn.setup_binary)(guard.0, a, b, output) };
+        self.check(status, node)?;
+        Ok(guard.keep())
+    }
+
+    fn guard(&self, operator: Operator, status: Status, node: &Node) -> Result<Guard> {
+        self.check(status, node)?;
+        Ok(Guard(operator, self.xnn))
+    }
+
+    fn check(&self, status: Status, node: &Node) -> Result<()> {
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(refused(node, status))
+        }
+    }
+
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        let (offset, len) = (
+            self.plan.offsets[self.graph.input],
+            self.graph.shapes[self.graph.input].len(),
+        );
+        &mut floats_mut(&mut self.memory)[offset..offset + len]
+    }
+
+    /// One of the graph's outputs; valid after `run`.
+    pub fn output(&self, index: usize) -> &[f32] {
+        let tensor = self.graph.outputs[index];
+        let (offset, len) = (self.plan.offsets[tensor], self.graph.shapes[tensor].len());
+        &floats(&self.memory)[offset..offset + len]
+    }
+
+    pub fn run(&mut self) -> Result<()> {
+        for step in &self.steps {
+            match step {
+                Step::Operator(operator) => {
+                    // SAFETY: set up at load on memory this network owns; no thread pool: this thread only.
+                    let status = unsafe { (self.xnn.run)(*operator, null_mut()) };
+                    if status != 0 {
+                        return Err(NetworkError::Failed(format!(
+                            "XNNPACK stopped with status {status}"
+                        )));
+                    }
+                }
+                Step::Clamp6(tensor) => {
+                    let (offset, len) =
+                        (self.plan.offsets[*tensor], self.graph.shapes[*tensor].len());
+                    kernels::clamp6(&mut floats_mut(&mut self.memory)[offset..offset + len]);
+                }
+                Step::Plain(node) => {
+                    plain(
+                        node,
+                        &self.graph.shapes,
+                        &self.plan,
+                        floats_mut(&mut self.memory),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for XnnNetwork {
+    fn drop(&mut self) {
+        for step in &self.steps {
+            if let Step::Operator(operator) = step {
+                // SAFETY: created here, deleted once.
+                unsafe { (self.xnn.delete)(*operator) };
+            }
+        }
+    }
+}
+
+/// Deletes a half-prepared operator when its preparation fails.
+struct Guard(Operator, &'static Xnn);
+
+impl Guard {
+    fn keep(self) -> Operator {
+        let operator = self.0;
+        std::mem::forget(self);
+        operator
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // SAFETY: created successfully and not handed on.
+        unsafe { (self.1.delete)(self.0) };
+    }
+}
+
+fn refused(node: &Node, status: Status) -> NetworkError {
+    NetworkError::Unavailable(format!(
+        "XNNPACK refused a {} (status {status})",
+        node.kind.name()
+    ))
+}
+
+fn floats(memory: &[Line]) -> &[f32] {
+    // SAFETY: a line is sixteen floats without padding.
+    unsafe { std::slice::from_raw_parts(memory.as_ptr().cast(), memory.len() * 16) }
+}
+
+fn floats_mut(memory: &mut [Line]) -> &mut [f32] {
+    // SAFETY: as above.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len() * 16) }
+}
+
+/// The steps done here. Tensors of one step never overlap (the plan keeps them apart).
+fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
+    let (output, to) = (plan.offsets[node.output], shapes[node.output]);
+    if let Kind::Concat = node.kind {
+        let mut at = output;
+        for &input in &node.inputs {
+            let (from, len) = (plan.offsets[input], shapes[input].len());
+            memory.copy_within(from..from + len, at);
+            at += len;
+        }
+        return;
+    }
+    let (input, from) = (plan.offsets[node.inputs[0]], shapes[node.inputs[0]]);
+    let (source, target) = if input < output {
+        let (low, high) = memory.split_at_mut(output);
+        (&low[input..input + from.len()], &mut high[..to.len()])
+    } else {
+        let (low, high) = memory.split_at_mut(input);
+        (&high[..from.len()], &mut low[output..output + to.len()])
+    };
+    match node.kind {
+        Kind::Resize => kernels::resize(source, from, target, to),
+        Kind::DepthToSpace { block } => kernels::depth_to_space(source, from, block, target),
+        Kind::Pad { spatial, .. } => kernels::pad(source, from, spatial, target, to),
+        Kind::Sigmoid => target
+            .iter_mut()
+            .zip(source)
+            .for_each(|(t, s)| *t = kernels::sigmoid(*s)),
+        Kind::Conv(_) | Kind::Add { .. } | Kind::MaxPool { .. } | Kind::Concat => {}
+    }
+}

@@ -1,0 +1,281 @@
+//! A clip followed frame by frame as MediaPipe follows it, against `mediapipe_video.json`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use pose4d::geometry::roi::Roi;
+use pose4d::imaging::pixels::Rgb8;
+use pose4d::models::blazepose::detector::whole;
+use pose4d::models::blazepose::{Detection, Landmarks, regions};
+
+use crate::euro::OneEuro;
+use crate::models::{Models, photo};
+use crate::photos::distances;
+use crate::reference::{MpPerson, files, name_of, read_json};
+use crate::report::{Bound, Differences, Report, Table};
+
+const PIXELS: [Bound; 1] = [Bound::Mean(0.3)];
+const MILLIMETRES: [Bound; 1] = [Bound::Mean(3.0)];
+/// The references are `mp.solutions.pose`: window 9, NMS 0.3, full model, 30 frames a second.
+const KERNEL: usize = 9;
+const NMS_IOU: f32 = 0.3;
+const THRESHOLD: f32 = 0.5;
+const VARIANT: &str = "full";
+const FPS: f64 = 30.0;
+
+pub fn run(case: &Path, models: &mut Models, report: &mut Report) -> Result<(), String> {
+    let mut table = Table::new(format!("Clips followed, {}", case.display()));
+    let reference: Option<BTreeMap<String, Vec<MpPerson>>> =
+        read_json(&case.join("mediapipe_video.json"))?;
+    if reference.is_none() {
+        table.skip("mediapipe_video.json", "not there");
+    }
+    for (name, expected) in reference.unwrap_or_default() {
+        let (clip, smoothed) = match (name.strip_suffix("_smoothed"), name.strip_suffix("_raw")) {
+            (Some(clip), _) => (clip, true),
+            (_, Some(clip)) => (clip, false),
+            _ => {
+                table.check(&name, false, "expected <clip>_smoothed or <clip>_raw");
+                continue;
+            }
+        };
+        match Frames::open(case, clip) {
+            Ok(frames) => follow_clip(&mut table, &name, frames, smoothed, &expected, models)?,
+            Err(why) => table.skip(&name, why),
+        }
+    }
+    report.add(table);
+    Ok(())
+}
+
+fn follow_clip(
+    table: &mut Table,
+    name: &str,
+    frames: Frames,
+    smoothed: bool,
+    expected: &[MpPerson],
+    models: &mut Models,
+) -> Result<(), String> {
+    let mut follower = Follower::new(smoothed);
+    let (mut px, mut mm) = (Differences::default(), Differences::default());
+    let (mut seen, mut mismatched) = (0, Vec::new());
+    for (index, frame) in frames.enumerate() {
+        let frame = frame?;
+        seen += 1;
+        let Some(theirs) = expected.get(index) else {
+            continue;
+        };
+        let ours = follower.next(models, &frame, index as f64 / FPS)?;
+        match (ours, theirs.is_nobody()) {
+            (Some(ours), false) => {
+                let pixels = theirs.pixels(frame.width as f64, frame.height as f64);
+                let (p, m) = distances(&ours, &pixels, &theirs.world());
+                px.extend(&p);
+                mm.extend(&m);
+            }
+            (None, true) => {}
+            _ => mismatched.push(index),
+        }
+    }
+    table.check(
+        format!("{name} frames"),
+        seen == expected.len(),
+        format!("{seen} of {}", expected.len()),
+    );
+    table.check(
+        format!("{name} presence"),
+        mismatched.is_empty(),
+        format!("{} frames disagree {mismatched:?}", mismatched.len()),
+    );
+    table.judge(format!("{name} landmarks"), &px, "px", &PIXELS);
+    table.judge(format!("{name} world"), &mm, "mm", &MILLIMETRES);
+    Ok(())
+}
+
+/// MediaPipe's way with one person: `pose_landmark_cpu.pbtxt`, `pose_landmark_filtering.pbtxt`.
+struct Follower {
+    region: Option<Roi>,
+    /// Auxiliary points: filtered always, for the next region.
+    aux: OneEuro,
+    smoothing: Option<Smoothing>,
+}
+
+struct Smoothing {
+    pixels: OneEuro,
+    world: OneEuro,
+}
+
+impl Follower {
+    fn new(smoothed: bool) -> Self {
+        Self {
+            region: None,
+            aux: OneEuro::new(0.01, 10.0, 1.0),
+            smoothing: smoothed.then(|| Smoothing {
+                pixels: OneEuro::new(0.05, 80.0, 1.0),
+                world: OneEuro::new(0.1, 40.0, 1.0),
+            }),
+        }
+    }
+
+    fn next(
+        &mut self,
+        models: &mut Models,
+        image: &Rgb8,
+        time_s: f64,
+    ) -> Result<Option<Landmarks>, String> {
+        let region = match self.region {
+            Some(region) => region,
+            None => {
+                let found = models
+                    .detector
+                    .detect(image, &whole(image), THRESHOLD, NMS_IOU)
+                    .map_err(|e| e.to_string())?;
+                match found.first().map(Detection::region) {
+                    Some(region) => region,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let net = models
+            .landmarkers
+            .get_mut(VARIANT)
+            .ok_or("no full network")?;
+        let mut pose = net
+            .estimate(image, &region, KERNEL)
+            .map_err(|e| e.to_string())?;
+        if pose.flag < THRESHOLD {
+            *self = Self::new(self.smoothing.is_some());
+            return Ok(None);
+        }
+        // The scale of the filters: the circle around the body, without the region's margin.
+        let scale = 1.0 / f64::from(regions::from_points(pose.aux[0], pose.aux[1]).size / 1.25);
+        let mut aux: Vec<f64> = pose.aux.iter().flatten().map(|&v| f64::from(v)).collect();
+        self.aux.apply(time_s, scale, &mut aux);
+        self.region = Some(regions::from_points(
+            [aux[0] as f32, aux[1] as f32],
+            [aux[2] as f32, aux[3] as f32],
+        ));
+        if let Some(smoothing) = &mut self.smoothing {
+            smoothing.apply(time_s, scale, &mut pose);
+        }
+        Ok(Some(pose))
+    }
+}
+
+impl Smoothing {
+    fn apply(&mut self, time_s: f64, scale: f64, pose: &mut Landmarks) {
+        let mut pixels: Vec<f64> = pose
+            .points
+            .iter()
+            .flat_map(|p| [p.x, p.y, p.z])
+            .map(f64::from)
+            .collect();
+        self.pixels.apply(time_s, scale, &mut pixels);
+        for (point, v) in pose.points.iter_mut().zip(pixels.chunks_exact(3)) {
+            [point.x, point.y, point.z] = [v[0] as f32, v[1] as f32, v[2] as f32];
+        }
+        let mut world: Vec<f64> = pose.world.iter().flatten().map(|&v| f64::from(v)).collect();
+        self.world.apply(time_s, 1.0, &mut world);
+        for (joint, v) in pose.world.iter_mut().zip(world.chunks_exact(3)) {
+            *joint = [v[0] as f32, v[1] as f32, v[2] as f32];
+        }
+    }
+}
+
+/// A clip's frames: pictures in a folder, or a video through ffmpeg.
+enum Frames {
+    Pictures(std::vec::IntoIter<PathBuf>),
+    Video {
+        child: std::process::Child,
+        width: usize,
+        height: usize,
+    },
+}
+
+impl Frames {
+    /// `<case>/<clip>/` with one picture per frame, or `<case>/<clip>.<anything>`.
+    fn open(case: &Path, clip: &str) -> Result<Self, String> {
+        let pictures = files(&case.join(clip), "", "");
+        if !pictures.is_empty() {
+            return Ok(Self::Pictures(pictures.into_iter()));
+        }
+        let video = files(case, &format!("{clip}."), "");
+        let video = video
+            .first()
+            .ok_or_else(|| format!("neither {clip}/ nor {clip}.* is there"))?;
+        let size = Command::new("ffprobe")
+            .args([
+                "-v",
+                "error",
+                "-select_streams",
+                "v:0",
+                "-show_entries",
+                "stream=width,height",
+                "-of",
+                "csv=p=0",
+            ])
+            .arg(video)
+            .output()
+            .map_err(|e| {
+                format!(
+                    "{} needs ffmpeg and ffprobe on the PATH: {e}",
+                    name_of(video)
+                )
+            })?;
+        let size = String::from_utf8_lossy(&size.stdout).into_owned();
+        let (width, height) = size
+            .trim()
+            .trim_end_matches(',')
+            .split_once(',')
+            .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)))
+            .ok_or_else(|| format!("ffprobe does not say the size of {}", name_of(video)))?;
+        let child = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(video)
+            .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("{} needs ffmpeg on the PATH: {e}", name_of(video)))?;
+        Ok(Self::Video {
+            child,
+            width,
+            height,
+        })
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Result<Rgb8, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Pictures(paths) => paths.next().map(|path| photo(&path)),
+            Self::Video {
+                child,
+                width,
+                height,
+            } => {
+                let mut data = vec![0; *width * *height * 3];
+                match child.stdout.as_mut()?.read_exact(&mut data) {
+                    Ok(()) => Some(Ok(Rgb8 {
+                        width: *width,
+                        height: *height,
+                        data,
+                    })),
+                    Err(_) => None,
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        if let Self::Video { child, .. } = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
