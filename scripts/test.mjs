@@ -85,7 +85,9 @@ async function types() {
 
 const STEPS = {
   'rust format': single(() => cargo('fmt', '--all', '--check')),
-  'js format and lint': single(() => runTool('@biomejs/biome/bin/biome', ['ci', '.'])),
+  'js format and lint': single(() =>
+    runTool('@biomejs/biome/bin/biome', ['ci', '.', '--colors=off']),
+  ),
   build: single(() => script('build.mjs', '--check-types')),
   'rust lint': single(() =>
     cargo('clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),
