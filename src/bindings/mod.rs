@@ -1,1 +1,18 @@
 //! Floor 6: the only user of napi: JS values in, JS values out, stable error codes.
+
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "in test builds #[napi] exports nothing")
+)]
+
+mod engine;
+mod error;
+mod fields;
+mod frames;
+mod lifetime;
+mod model;
+mod options;
+mod placeholder;
+mod results;
+mod runtime;
+mod value;

@@ -1,6 +1,8 @@
 //! Floor 1: plain geometry of boxes, regions, joints and cameras; std only.
 
+pub mod angles;
 pub mod boxes;
+pub mod camera;
 pub mod joints;
 pub mod oks;
 pub mod roi;

@@ -1,6 +1,8 @@
 //! Floor 2: pixels: decoding with limits, warping, drawing.
 
 pub mod decode;
+pub mod draw;
+pub mod encode;
 pub mod error;
 mod jpeg;
 pub mod pixels;

@@ -1,5 +1,19 @@
 //! Floor 5: the engine: queues, workers, frame order, finding and following people, results.
 
+pub mod admission;
+mod ahead;
+mod call;
+pub mod clip;
 pub mod config;
+pub mod control;
+pub mod engine;
 pub mod error;
+pub mod people;
+pub mod overlay;
+pub mod order;
+pub mod perception;
+pub mod pool;
 pub mod result;
+mod shared;
+pub mod source;
+pub mod stream;

@@ -1,1 +1,5 @@
-//! Floor 2: libtorch, devices, threads and memory readings.
+//! Floor 2: the ground under the models: libtorch, threads, memory readings.
+
+pub mod libtorch;
+pub mod memory;
+pub mod threads;

@@ -1,1 +1,11 @@
 //! Floor 4: identity over time; pure Rust, no tensors.
+
+pub mod assignment;
+pub mod bones;
+pub mod config;
+pub mod cost;
+pub mod motion;
+pub mod observation;
+pub mod one_euro;
+pub mod tracker;
+pub mod tracklet;

@@ -1,0 +1,78 @@
+// The public types, as a module sees them: the names and shapes that callers rely on.
+
+import {
+  createEngine,
+  type EngineConfig,
+  type Frame,
+  health,
+  type Keypoint,
+  models,
+  type Person,
+  PoseEngine,
+  type PoseResult,
+  type processFrames,
+  toLegacyResult,
+  warmup,
+} from 'pose4d'
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const holds = <_T extends true>() => {}
+
+holds<Same<Frame['frameNumber'], number>>()
+holds<Same<Frame['imageBase64'], string | undefined>>()
+holds<Same<Frame['image'], Uint8Array | undefined>>()
+holds<Same<Keypoint['confidence'], number>>()
+holds<Same<Keypoint['z'], number | undefined>>()
+holds<Same<Person['trackId'], number>>()
+holds<Same<Person['box'], Float32Array>>()
+holds<Same<Person['source'], 'detected' | 'recovered' | 'predicted' | 'interpolated'>>()
+holds<Same<Person['joints3d'], Float32Array | undefined>>()
+holds<Same<Person['jointAngles3d'], Record<string, number> | undefined>>()
+holds<Same<PoseResult['persons'], Person[]>>()
+holds<Same<PoseResult['timings'], Record<string, number>>>()
+holds<Same<PoseResult['errorCode'], string | undefined>>()
+holds<Same<EngineConfig['model'], 'auto' | 'blazepose' | '4dhumans' | undefined>>()
+holds<Same<EngineConfig['precision'], 'auto' | 'fp32' | 'bf16' | 'fp16' | undefined>>()
+holds<Same<ReturnType<typeof createEngine>, Promise<PoseEngine>>>()
+holds<Same<ReturnType<typeof processFrames>, Promise<PoseResult[]>>>()
+
+const frames: Frame[] = [
+  { frameNumber: 0, imagePath: 'a.jpg' },
+  { frameNumber: 1, pixels: new Uint8Array(3), width: 1, height: 1 },
+  { frameNumber: 2, image: Buffer.from('') },
+]
+
+export async function everyday(): Promise<void> {
+  const engine = await createEngine({ threads: 2, keypoints: 'coco17' })
+  const { signal } = new AbortController()
+  const results = await engine.processFrames(frames, { signal, timeoutMs: 1000, mesh: false })
+  for (const { frameNumber, persons, error } of results) {
+    const first: Person | undefined = persons[0]
+    const name: string | undefined = first?.keypoints[0]?.name
+    void [frameNumber, error, name]
+  }
+  const clip = engine.openClip()
+  const more: PoseResult[] = await clip.processFrames(frames)
+  async function* source(): AsyncGenerator<Frame> {
+    yield* frames
+  }
+  for await (const result of engine.stream(source())) void result.frameWidth
+  const report = await engine.warmup()
+  const status: string = report.status
+  const faces: Uint32Array | null = engine.meshFaces
+  void [more, status, faces, engine.health(), health(), models.list, models.status]
+  void toLegacyResult(results[0] as PoseResult)
+  await engine.close()
+  await warmup()
+}
+
+// Mistakes that the types must catch.
+// @ts-expect-error a frame has a number
+const noNumber: Frame = { imagePath: 'a.jpg' }
+// @ts-expect-error no such model
+const noModel: EngineConfig = { model: 'yolo' }
+// @ts-expect-error no such keypoint set
+const noSet: EngineConfig = { keypoints: 'coco18' }
+// @ts-expect-error engines come from createEngine
+const made = new PoseEngine('nothing of the kind')
+void [noNumber, noModel, noSet, made]

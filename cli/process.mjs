@@ -1,0 +1,255 @@
+// `pose4d process`: frames in, results out to a file, to drawn pictures and to a summary.
+import { realpathSync } from 'node:fs'
+
+import { choice, number, time } from './args.mjs'
+import { fromEngine, KEYPOINT_SETS, loadAddon, openEngine, VARIANTS } from './engine.mjs'
+import { EXIT, UsageError } from './exit.mjs'
+import { resolveInputs } from './inputs.mjs'
+import { Interrupt } from './interrupt.mjs'
+import { openOutput, SCHEMA } from './output.mjs'
+import { openOverlay } from './overlay.mjs'
+import { Progress } from './progress.mjs'
+import { openSource } from './source.mjs'
+import { photoText, Summary } from './summary.mjs'
+import { version } from './version.mjs'
+
+/** What `--search` means in the engine's terms. */
+const SEARCH = {
+  fast: { tileScales: [], searchEvery: 0 },
+  normal: undefined,
+  thorough: { tileScales: [0.6, 0.4, 0.25], searchEvery: 1 },
+}
+
+export const process_ = {
+  name: 'process',
+  summary: 'find the people in photos or a video and measure their poses',
+  usage: 'pose4d process <photos | folder | pattern | video | -> [options]',
+  options: {
+    out: {
+      type: 'string',
+      short: 'o',
+      value: 'file',
+      text: 'write results: JSON, or JSON Lines if it ends in .jsonl; - is stdout',
+    },
+    lines: { type: 'boolean', text: 'JSON Lines whatever the name of --out' },
+    overlay: {
+      type: 'string',
+      value: 'file',
+      text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder',
+    },
+    json: { type: 'boolean', text: 'print the summary as JSON' },
+    'model-variant': {
+      type: 'string',
+      value: 'name',
+      text: `${VARIANTS.join(', ')} (default full)`,
+    },
+    keypoints: {
+      type: 'string',
+      value: 'set',
+      text: `${KEYPOINT_SETS.join(', ')}; refused if the model does not measure it`,
+    },
+    search: {
+      type: 'string',
+      value: 'effort',
+      text: 'fast: whole frame only; normal; thorough: smaller tiles too, and in every frame',
+    },
+    'max-persons': { type: 'string', value: 'n', text: 'most people in a frame' },
+    threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
+    device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
+    'focal-length': {
+      type: 'string',
+      value: 'px',
+      text: 'of the camera, in pixels (default: assumed from the size)',
+    },
+    smooth: { type: 'boolean', text: 'smooth keypoints and joints over time (one-euro filter)' },
+    clip: { type: 'boolean', text: 'images are consecutive frames of one clip, in natural order' },
+    every: { type: 'string', value: 'n', text: 'take every nth frame of a video' },
+    start: {
+      type: 'string',
+      value: 'time',
+      text: 'start of the part of a video: seconds or [h:]mm:ss',
+    },
+    end: { type: 'string', value: 'time', text: 'its end' },
+    fps: {
+      type: 'string',
+      value: 'n',
+      text: 'resample a video to this rate; rate of an image clip (default 30)',
+    },
+    quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
+  },
+  examples: [
+    ['pose4d process photo.jpg', 'a table of the people in it'],
+    [
+      'pose4d process photo.jpg --overlay drawn.png --out poses.json',
+      'draw them, and keep the numbers',
+    ],
+    [
+      'pose4d process photos/ --out poses.jsonl --overlay drawn/',
+      'a folder of photos, each on its own',
+    ],
+    ['pose4d process run.mp4 --out poses.json --overlay run-drawn.mp4', 'a video'],
+    ['pose4d process run.mp4 --start 0:10 --end 0:20 --every 2 --out -', 'a part of it, to stdout'],
+    ['cat photo.jpg | pose4d process - --out -', 'from stdin'],
+  ],
+  run,
+}
+
+function readSettings(values) {
+  const settings = {
+    start: time(values, 'start') ?? 0,
+    end: time(values, 'end'),
+    every: number(values, 'every', { min: 1, max: 1e6, integer: true }) ?? 1,
+    fps: number(values, 'fps', { min: 0.01, max: 1000 }),
+  }
+  if (settings.end !== undefined && settings.end <= settings.start)
+    throw new UsageError('`--end` must be later than `--start`.')
+  return settings
+}
+
+function readConfig(values) {
+  return {
+    modelVariant: choice(values, 'model-variant', VARIANTS),
+    keypoints: choice(values, 'keypoints', KEYPOINT_SETS),
+    maxPersons: number(values, 'max-persons', { min: 1, max: 1000, integer: true }),
+    threads: number(values, 'threads', { min: 1, max: 1024, integer: true }),
+    device: values.device,
+    focalLength: number(values, 'focal-length', { min: 1, max: 1e6 }),
+    smoothing: values.smooth,
+    blazepose: SEARCH[choice(values, 'search', Object.keys(SEARCH)) ?? 'normal'],
+  }
+}
+
+const samePath = (a, b) => {
+  try {
+    return realpathSync(a) === realpathSync(b)
+  } catch {
+    return false
+  }
+}
+
+function refuseOverwriting(inputs, values) {
+  const sources = inputs.kind === 'video' ? [inputs.path] : inputs.paths
+  for (const option of ['out', 'overlay']) {
+    const target = values[option]
+    if (target && sources.some((source) => samePath(source, target))) {
+      throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
+    }
+  }
+  if (values.overlay === '-')
+    throw new UsageError('`--overlay` writes a file or a folder, not stdout.')
+  if (values.lines && !values.out) throw new UsageError('`--lines` goes with `--out`.')
+}
+
+async function run(
+  { values, positionals },
+  { load = loadAddon, stdout = process.stdout, stderr = process.stderr } = {},
+) {
+  const settings = readSettings(values)
+  const config = readConfig(values)
+  const interrupt = new Interrupt()
+  let inputs
+  let engine
+  try {
+    inputs = await resolveInputs(positionals, { clip: values.clip, signal: interrupt.signal })
+    refuseOverwriting(inputs, values)
+    const source = await openSource(inputs, settings, values)
+    const addon = await load()
+    const overlay =
+      values.overlay &&
+      openOverlay(values.overlay, {
+        render: addon.renderOverlay,
+        inputs,
+        fps: source.fps,
+        drawing: { boxes: true, ids: true, angles: true },
+      })
+    engine = await openEngine(addon, config)
+    const sinks = {
+      overlay,
+      output:
+        values.out &&
+        (await openOutput(values.out, header(source, values, inputs), { lines: values.lines })),
+      summary: new Summary({ tracked: source.tracking }),
+      progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
+      photo:
+        source.tracking || values.json || values.out === '-'
+          ? undefined
+          : (text) => stdout.write(`${text}\n`),
+    }
+    await pump(engine, source, sinks, interrupt)
+    report(sinks, source, values, interrupt, { stdout, stderr })
+    if (interrupt.aborted) return interrupt.exitCode
+    return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
+  } catch (error) {
+    if (interrupt.aborted && error.name === 'AbortError') return interrupt.exitCode
+    throw fromEngine(error)
+  } finally {
+    interrupt.dispose()
+    await engine?.close().catch(() => {})
+    await inputs?.dispose()
+  }
+}
+
+function header(source, values, inputs) {
+  return {
+    schema: SCHEMA,
+    generator: `pose4d ${version}`,
+    source: source.describe,
+    model: { variant: values['model-variant'] ?? 'full' },
+    keypoints: values.keypoints ?? 'native',
+    tracked: inputs.kind !== 'photos',
+  }
+}
+
+/** Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. */
+async function pump(engine, source, sinks, interrupt) {
+  const { output, overlay, summary, progress } = sinks
+  const pending = new Map()
+  async function* frames() {
+    for await (const frame of source.frames(interrupt.signal)) {
+      if (interrupt.aborted) return
+      pending.set(frame.frameNumber, frame)
+      yield frame
+    }
+  }
+  let complete = false
+  try {
+    for await (const result of engine.stream(frames(), {
+      signal: interrupt.signal,
+      tracking: source.tracking,
+      ...(source.fps && { fps: source.fps }),
+    })) {
+      const frame = pending.get(result.frameNumber)
+      pending.delete(result.frameNumber)
+      const name = source.nameOf(frame)
+      summary.add(result, name)
+      await output?.write(result, source.extraOf(frame))
+      await overlay?.write(frame, result, frame.frameNumber)
+      if (sinks.photo) {
+        progress.clear()
+        sinks.photo(photoText(name, result))
+      }
+      progress.tick({ failed: Boolean(result.errorCode) })
+    }
+    complete = !interrupt.aborted
+  } catch (error) {
+    if (!interrupt.aborted) throw error
+  } finally {
+    progress.clear()
+    await output?.close({ complete })
+    await overlay?.close()
+  }
+}
+
+function report({ summary, overlay }, source, values, interrupt, { stdout, stderr }) {
+  const toStdout = values.out !== '-'
+  const text = values.json
+    ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
+    : summary.text()
+  if (toStdout) stdout.write(`${text}\n`)
+  else if (!values.quiet) stderr.write(`${text}\n`)
+  for (const line of source.damage) stderr.write(`Warning: ffmpeg says of the video: ${line}\n`)
+  if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')
+  if (values.quiet) return
+  if (values.out && values.out !== '-') stderr.write(`Wrote ${values.out}\n`)
+  if (overlay?.wrote) stderr.write(`Wrote ${values.overlay}\n`)
+}

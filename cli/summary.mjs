@@ -1,0 +1,155 @@
+// Counts what came out of a run and prints it for a reader, or as JSON.
+
+const SOURCES = ['detected', 'recovered', 'predicted', 'interpolated']
+const JOINTS = ['shoulder', 'elbow', 'hip', 'knee']
+
+const degrees = (value) => (Number.isFinite(value) ? `${Math.round(value)}°` : '–')
+const metres = (value) => (Number.isFinite(value) ? `${value.toFixed(1)} m` : '–')
+
+/** Metres from the camera to the person's pelvis. */
+const distance = (person) => (person.camera ? Math.hypot(...person.camera.translation) : NaN)
+
+/** Right-aligned columns; `rows` are arrays of strings. */
+export function table(header, rows, indent = '  ') {
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...rows.map((row) => row[i].length)),
+  )
+  return [header, ...rows]
+    .map((row) => (indent + row.map((cell, i) => cell.padStart(widths[i])).join('  ')).trimEnd())
+    .join('\n')
+}
+
+/** One photo: a line about it and a row for each person. */
+export function photoText(name, result) {
+  if (result.errorCode) return `${name}  ${result.errorCode}: ${result.error}`
+  const count = result.persons.length
+  const head = `${name}  ${result.frameWidth}×${result.frameHeight}  ${count === 1 ? '1 person' : `${count} people`}  ${Math.round(result.processingTimeMs)} ms`
+  if (count === 0) return head
+  const rows = result.persons.map((person) => [
+    String(person.trackId),
+    Array.from(person.box, (side) => String(Math.round(side))).join(' '),
+    person.score.toFixed(2),
+    metres(distance(person)),
+    ...JOINTS.map(
+      (joint) =>
+        `${degrees(person.jointAngles3d?.[`left_${joint}`])} ${degrees(person.jointAngles3d?.[`right_${joint}`])}`,
+    ),
+  ])
+  return `${head}\n${table(['id', 'box (x1 y1 x2 y2)', 'score', 'distance', ...JOINTS.map((joint) => `${joint} L R`)], rows)}`
+}
+
+class Track {
+  counts = Object.fromEntries(SOURCES.map((source) => [source, 0]))
+  frames = 0
+  gaps = 0
+
+  add(person, index, frameNumber) {
+    if (this.frames === 0) this.first = frameNumber
+    else if (index > this.lastIndex + 1) this.gaps += 1
+    this.last = frameNumber
+    this.lastIndex = index
+    this.frames += 1
+    this.counts[person.source] = (this.counts[person.source] ?? 0) + 1
+  }
+}
+
+export class Summary {
+  frames = 0
+  failed = 0
+  people = 0
+  tracks = new Map()
+  errors = new Map()
+  timings = new Map()
+  processingMs = 0
+  modelVersion = null
+  #started = performance.now()
+
+  constructor({ tracked }) {
+    this.tracked = tracked
+  }
+
+  add(result, name) {
+    this.modelVersion ??= result.modelVersion
+    const index = this.frames++
+    if (result.errorCode) {
+      this.failed += 1
+      const seen = this.errors.get(result.errorCode) ?? {
+        count: 0,
+        example: `${name}: ${result.error}`,
+      }
+      this.errors.set(result.errorCode, { ...seen, count: seen.count + 1 })
+      return
+    }
+    this.people += result.persons.length
+    this.processingMs += result.processingTimeMs
+    for (const [stage, ms] of Object.entries(result.timings ?? {}))
+      this.timings.set(stage, (this.timings.get(stage) ?? 0) + ms)
+    if (!this.tracked) return
+    for (const person of result.persons) {
+      if (!this.tracks.has(person.trackId)) this.tracks.set(person.trackId, new Track())
+      this.tracks.get(person.trackId).add(person, index, result.frameNumber)
+    }
+  }
+
+  toJSON() {
+    const seconds = (performance.now() - this.#started) / 1000
+    const good = Math.max(this.frames - this.failed, 1)
+    return {
+      frames: this.frames,
+      failed: this.failed,
+      people: this.people,
+      model: this.modelVersion,
+      ...(this.tracked && {
+        tracks: [...this.tracks].map(([trackId, { frames, first, last, gaps, counts }]) => ({
+          trackId,
+          frames,
+          first,
+          last,
+          gaps,
+          ...counts,
+        })),
+      }),
+      errors: Object.fromEntries([...this.errors].map(([code, { count }]) => [code, count])),
+      seconds: Number(seconds.toFixed(3)),
+      framesPerSecond: Number((this.frames / seconds).toFixed(2)),
+      processingTimeMs: Number((this.processingMs / good).toFixed(2)),
+      timings: Object.fromEntries(
+        [...this.timings].map(([stage, ms]) => [stage, Number((ms / good).toFixed(2))]),
+      ),
+    }
+  }
+
+  text() {
+    const sum = this.toJSON()
+    const lines = []
+    const frames = sum.frames === 1 ? '1 frame' : `${sum.frames} frames`
+    lines.push(
+      `${frames} in ${sum.seconds.toFixed(1)} s (${sum.framesPerSecond.toFixed(1)} per second)${sum.model ? `, model ${sum.model}` : ''}`,
+    )
+    if (sum.tracks?.length === 0) lines.push('Nobody was found.')
+    if (sum.tracks?.length > 0) lines.push(this.#trackTable(sum))
+    if (sum.failed > 0) {
+      lines.push(`${sum.failed} failed:`)
+      for (const [code, { count, example }] of this.errors)
+        lines.push(`  ${code} ×${count}, first ${example}`)
+    }
+    const stages = Object.entries(sum.timings).map(([stage, ms]) => `${stage} ${ms.toFixed(1)}`)
+    if (stages.length > 0)
+      lines.push(
+        `Mean time of a frame: ${sum.processingTimeMs.toFixed(1)} ms (${stages.join(', ')})`,
+      )
+    return lines.join('\n')
+  }
+
+  #trackTable({ tracks, frames }) {
+    const rows = tracks.map((track) => [
+      String(track.trackId),
+      String(track.frames),
+      `${Math.round((100 * track.frames) / frames)}%`,
+      ...SOURCES.map((source) => String(track[source])),
+      `${track.first}–${track.last}`,
+      String(track.gaps),
+    ])
+    return table(['track', 'frames', 'of clip', ...SOURCES, 'first–last', 'gaps'], rows)
+  }
+}

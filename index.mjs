@@ -1,0 +1,18 @@
+// The same interface as index.js, under names.
+import pose4d from './index.js'
+
+export const {
+  Pose4DError,
+  PoseClip,
+  PoseEngine,
+  createEngine,
+  health,
+  models,
+  processFrames,
+  renderOverlay,
+  runtimeInfo,
+  toLegacyResult,
+  version,
+  warmup,
+} = pose4d
+export default pose4d

@@ -1,0 +1,105 @@
+'use strict'
+// Frames from any iterable, results in order, a bounded number in between.
+
+const { Job, split } = require('./call.cjs')
+const { invalid, native } = require('./errors.cjs')
+
+function iteratorOf(frames) {
+  const open = frames?.[Symbol.asyncIterator] ?? frames?.[Symbol.iterator]
+  if (typeof open === 'function' && typeof frames !== 'string') return open.call(frames)
+  if (typeof frames?.getReader === 'function') return iteratorOfReader(frames.getReader())
+  throw invalid('stream() takes an AsyncIterable, an Iterable or a ReadableStream of frames')
+}
+
+/** For ReadableStreams that are not iterable themselves. */
+function iteratorOfReader(reader) {
+  return {
+    next: () => reader.read(),
+    return: async () => {
+      await reader.cancel()
+      return { done: true, value: undefined }
+    },
+  }
+}
+
+/** Resolves with where it comes from, never rejects: so it can wait in a race more than once. */
+const labelled = (kind, promise) =>
+  promise.then(
+    (value) => ({ kind, value }),
+    (error) => ({ kind, error }),
+  )
+
+/** Rejects when the signal aborts; otherwise stays pending. */
+function aborted(signal, cleanUps) {
+  if (!signal) return undefined
+  return new Promise((resolve) => {
+    const tell = () => resolve({ kind: 'aborted', error: signal.reason })
+    signal.addEventListener('abort', tell, { once: true })
+    cleanUps.push(() => signal.removeEventListener('abort', tell))
+    if (signal.aborted) tell()
+  })
+}
+
+function checkInFlight(maxInFlight, usual) {
+  if (maxInFlight === undefined) return usual
+  if (Number.isSafeInteger(maxInFlight) && maxInFlight >= 1) return maxInFlight
+  throw invalid(`options.maxInFlight must be a whole number, 1 or more, but is ${maxInFlight}`)
+}
+
+/**
+ * @param nativeEngine the addon's engine
+ * @param usual frames on their way where the caller does not say
+ */
+async function* stream(nativeEngine, frames, options, usual) {
+  const { rest, ...concerns } = split(options)
+  const { maxInFlight, ...settings } = rest
+  const limit = checkInFlight(maxInFlight, usual)
+  const job = new Job(concerns)
+  const cleanUps = [() => job.release(), () => job.native.cancel()]
+  let source
+  let pull
+  let next
+  let ended = false
+  let inFlight = 0
+  try {
+    const session = native(() => nativeEngine.openStream(job.native, settings))
+    source = iteratorOf(frames)
+    const stop = aborted(concerns.signal, cleanUps)
+    for (;;) {
+      if (!ended && !pull && inFlight < limit) {
+        pull = labelled('frame', Promise.resolve().then(() => source.next()))
+      }
+      if (inFlight > 0 && !next) next = labelled('result', session.next())
+      if (!pull && !next) return
+      const { kind, value, error } = await Promise.race([stop, next, pull].filter(Boolean))
+      if (kind === 'aborted') throw error
+      if (kind === 'frame') pull = undefined
+      else next = undefined
+      if (error !== undefined) {
+        if (kind === 'frame') ended = true
+        throw job.reason(error)
+      }
+      if (kind === 'result') {
+        if (value === null) return
+        inFlight--
+        yield value
+      } else if (value.done) {
+        ended = true
+        session.end()
+      } else {
+        native(() => session.push(value.value))
+        inFlight++
+      }
+    }
+  } finally {
+    for (const cleanUp of cleanUps) cleanUp()
+    // Not awaited: a source that hangs in next() would hold its consumer here for ever.
+    if (source && !ended) {
+      Promise.resolve()
+        .then(() => source.return?.())
+        .catch(() => {})
+    }
+  }
+}
+
+module.exports = { stream }

@@ -1,0 +1,276 @@
+//! Engine results → typed JS objects.
+
+use indexmap::IndexMap;
+use napi::bindgen_prelude::Float32Array;
+use napi_derive::napi;
+
+use super::runtime::MemoryInfo;
+use crate::pipeline::config::EngineConfig;
+use crate::pipeline::{engine, result};
+
+/// One keypoint of a person.
+#[napi(object, object_from_js = false)]
+pub struct Keypoint {
+    #[napi(ts_type = "string")]
+    pub name: &'static str,
+    /// Pixels of the input image, from the left.
+    pub x: f64,
+    /// Pixels of the input image, from the top.
+    pub y: f64,
+    /// Metres relative to the pelvis; away from the camera is positive.
+    pub z: Option<f64>,
+    /// 0 to 1, from the network.
+    pub confidence: f64,
+}
+
+/// A pinhole camera that looks along +z; x right, y down.
+#[napi(object, object_from_js = false)]
+pub struct Camera {
+    /// `[3]` metres: a joint in camera space is `joint + translation`.
+    pub translation: Float32Array,
+    /// Pixels; given in the configuration, or assumed from the frame's size.
+    pub focal_length: f64,
+    /// `[2]` pixels.
+    pub center: Float32Array,
+}
+
+/// One person in one frame.
+#[napi(object, object_from_js = false)]
+pub struct Person {
+    /// The same person keeps the same number through a clip.
+    pub track_id: u32,
+    /// `[x1, y1, x2, y2]` pixels of the input image.
+    #[napi(js_name = "box")]
+    pub bbox: Float32Array,
+    /// The detector's score, 0 to 1.
+    pub score: f64,
+    /// How the record came about; `predicted`: not seen in this frame.
+    #[napi(ts_type = "'detected' | 'recovered' | 'predicted' | 'interpolated'")]
+    pub source: &'static str,
+    /// 1: seen in this frame; decays while not seen.
+    pub tracking_confidence: f64,
+    /// In the order of the keypoint set.
+    pub keypoints: Vec<Keypoint>,
+    /// `[J, 3]` metres, row-major, camera axes (x right, y down, z forward), origin at the
+    /// pelvis; joints in the order of the keypoints.
+    #[napi(js_name = "joints3d")]
+    pub joints3d: Option<Float32Array>,
+    /// Degrees, by name of the joint.
+    #[napi(js_name = "jointAngles3d")]
+    pub joint_angles3d: Option<IndexMap<String, f64>>,
+    pub camera: Option<Camera>,
+}
+
+/// Everything about one frame. A bad frame has `error` and `errorCode` and no persons.
+#[napi(object, object_from_js = false)]
+pub struct PoseResult {
+    /// As given; NaN where it was not a number.
+    pub frame_number: f64,
+    /// Pixels, upright; 0 where the image could not be decoded.
+    pub frame_width: u32,
+    /// Pixels, upright; 0 where the image could not be decoded.
+    pub frame_height: u32,
+    pub persons: Vec<Person>,
+    /// Those of the first person; empty without one.
+    pub keypoints: Vec<Keypoint>,
+    pub keypoint_count: u32,
+    /// Whether the first person has 3D joints.
+    #[napi(js_name = "has3d")]
+    pub has3d: bool,
+    /// Those of the first person, degrees.
+    #[napi(js_name = "jointAngles3d")]
+    pub joint_angles3d: Option<IndexMap<String, f64>>,
+    /// That of the first person: `[x, y, z]` metres.
+    pub camera_translation: Option<Vec<f64>>,
+    /// That of the first person.
+    pub tracking_confidence: Option<f64>,
+    /// Work spent on this frame, milliseconds; waiting for a free worker is not counted.
+    pub processing_time_ms: f64,
+    /// The same per stage, milliseconds.
+    pub timings: IndexMap<String, f64>,
+    pub model_version: String,
+    /// What is wrong with this frame, and what to do.
+    pub error: Option<String>,
+    /// Stable code, `ERR_POSE4D_…`.
+    pub error_code: Option<String>,
+}
+
+fn named(values: &[(&'static str, f32)]) -> IndexMap<String, f64> {
+    values
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), f64::from(*value)))
+        .collect()
+}
+
+fn keypoints(person: &result::Person) -> Vec<Keypoint> {
+    person
+        .keypoints
+        .iter()
+        .map(|k| Keypoint {
+            name: k.name,
+            x: k.x.into(),
+            y: k.y.into(),
+            z: k.z.map(Into::into),
+            confidence: k.confidence.into(),
+        })
+        .collect()
+}
+
+impl From<&result::Camera> for Camera {
+    fn from(camera: &result::Camera) -> Self {
+        Self {
+            translation: Float32Array::new(camera.translation.to_vec()),
+            focal_length: camera.focal_length.into(),
+            center: Float32Array::new(camera.center.to_vec()),
+        }
+    }
+}
+
+impl From<&result::Person> for Person {
+    fn from(person: &result::Person) -> Self {
+        let b = &person.bbox;
+        let flat = |joints: &Vec<[f32; 3]>| Float32Array::new(joints.concat());
+        Self {
+            track_id: person.track_id,
+            bbox: Float32Array::new(vec![b.x1, b.y1, b.x2, b.y2]),
+            score: person.score.into(),
+            source: person.source.as_str(),
+            tracking_confidence: person.tracking_confidence.into(),
+            keypoints: keypoints(person),
+            joints3d: person.joints3d.as_ref().map(flat),
+            joint_angles3d: person.joint_angles3d.as_deref().map(named),
+            camera: person.camera.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl From<result::FrameResult> for PoseResult {
+    fn from(frame: result::FrameResult) -> Self {
+        let first = frame.persons.first();
+        let keypoints = first.map(keypoints).unwrap_or_default();
+        let (error_code, error) = frame
+            .error
+            .map(|(code, message)| (code.to_owned(), message))
+            .unzip();
+        Self {
+            frame_number: frame.frame_number,
+            frame_width: frame.width,
+            frame_height: frame.height,
+            persons: frame.persons.iter().map(Into::into).collect(),
+            keypoint_count: keypoints.len().try_into().unwrap_or(u32::MAX),
+            keypoints,
+            has3d: first.is_some_and(|p| p.joints3d.is_some()),
+            joint_angles3d: first.and_then(|p| p.joint_angles3d.as_deref()).map(named),
+            camera_translation: first
+                .and_then(|p| p.camera)
+                .map(|c| c.translation.map(f64::from).to_vec()),
+            tracking_confidence: first.map(|p| p.tracking_confidence.into()),
+            processing_time_ms: frame.processing_time_ms,
+            timings: frame
+                .timings
+                .iter()
+                .map(|(n, ms)| ((*n).to_owned(), *ms))
+                .collect(),
+            model_version: frame.model_version,
+            error,
+            error_code,
+        }
+    }
+}
+
+/// What warming up did with one model.
+#[napi(object, object_from_js = false)]
+pub struct ModelWarmup {
+    #[napi(ts_type = "'loaded'")]
+    pub status: &'static str,
+    pub load_time_seconds: f64,
+}
+
+/// `ready`: a synthetic frame has gone the whole way.
+#[napi(object, object_from_js = false)]
+pub struct WarmupReport {
+    #[napi(ts_type = "'ready'")]
+    pub status: &'static str,
+    /// By name of the model.
+    pub models: IndexMap<String, ModelWarmup>,
+}
+
+impl From<engine::Warmup> for WarmupReport {
+    fn from(warmup: engine::Warmup) -> Self {
+        let model = ModelWarmup {
+            status: "loaded",
+            load_time_seconds: warmup.load_seconds,
+        };
+        Self {
+            status: "ready",
+            models: IndexMap::from([(warmup.model.to_owned(), model)]),
+        }
+    }
+}
+
+/// How an engine is.
+#[napi(object, object_from_js = false)]
+pub struct Health {
+    /// `idle`: nothing was asked of it yet; `warming`: its first work is under way; `ready`: a
+    /// frame has gone through; `closed`.
+    #[napi(ts_type = "'idle' | 'warming' | 'ready' | 'closed'")]
+    pub status: &'static str,
+    pub model: &'static str,
+    /// Absent while no model is loaded.
+    pub model_version: Option<String>,
+    pub device: String,
+    /// Worker threads.
+    pub threads: u32,
+    /// Accepted and not yet answered, over all calls.
+    pub queued_frames: u32,
+    pub max_queued_frames: u32,
+    /// Answered with a result, since the engine was made.
+    pub frames_done: f64,
+    /// Answered with an error, since the engine was made.
+    pub frames_failed: f64,
+    /// Of pose4d itself.
+    pub version: &'static str,
+    /// Of this process and its machine, bytes.
+    pub memory: MemoryInfo,
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Health {
+    /// No engine yet.
+    pub fn idle(config: &EngineConfig, model: &'static str, threads: usize) -> Self {
+        Self {
+            status: engine::Status::Idle.as_str(),
+            model,
+            model_version: None,
+            device: config.device.clone(),
+            threads: count(threads),
+            queued_frames: 0,
+            max_queued_frames: count(config.max_queued_frames),
+            frames_done: 0.0,
+            frames_failed: 0.0,
+            version: env!("CARGO_PKG_VERSION"),
+            memory: MemoryInfo::read(),
+        }
+    }
+}
+
+impl From<engine::Health> for Health {
+    fn from(health: engine::Health) -> Self {
+        Self {
+            status: health.status.as_str(),
+            model: health.model,
+            model_version: Some(health.model_version),
+            device: health.device,
+            threads: count(health.threads),
+            queued_frames: count(health.queued_frames),
+            max_queued_frames: count(health.max_queued_frames),
+            frames_done: health.frames_done as f64,
+            frames_failed: health.frames_failed as f64,
+            version: env!("CARGO_PKG_VERSION"),
+            memory: MemoryInfo::read(),
+        }
+    }
+}

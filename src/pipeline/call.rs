@@ -1,0 +1,388 @@
+//! One call from frames to results: decode and look ahead, follow in order, lose nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::ahead::{Ahead, Spawned, all_of};
+use super::control::JobControl;
+use super::error::{
+    ABORTED, CLOSED, DEVICE, EngineError, INTERNAL, MODEL_FILE, MODEL_UNAVAILABLE, RUNTIME_MISSING,
+    TIMEOUT,
+};
+use super::order::Plan;
+use super::perception::{ClipSettings, FrameView, Perception};
+use super::pool::Priority;
+use super::result::{FrameResult, Person};
+use super::shared::Core;
+use super::source::{FrameInput, FrameSource};
+
+/// What a clip carries from call to call.
+#[derive(Clone)]
+pub(super) struct Memory<S> {
+    pub state: S,
+    /// Frames with a place in the clip so far, good and bad.
+    pub index: u64,
+    /// The highest frame number so far.
+    pub last: Option<f64>,
+}
+
+/// Errors that end the call; every other is the frame's own.
+fn ends_call(error: &EngineError) -> bool {
+    matches!(
+        error.code,
+        ABORTED | TIMEOUT | CLOSED | DEVICE | MODEL_FILE | MODEL_UNAVAILABLE | RUNTIME_MISSING
+    )
+}
+
+/// What running ahead has found out about a frame.
+struct Prepared<S> {
+    input: Brief,
+    view: Option<FrameView>,
+    sightings: Result<S, EngineError>,
+    timings: Vec<(&'static str, f64)>,
+    /// Gives the frame's room back when its pixels go.
+    _room: OwnedSemaphorePermit,
+}
+
+/// What is left of the input once its pixels are decoded.
+struct Brief {
+    number: f64,
+    index: u64,
+}
+
+pub(super) struct Call<P: Perception> {
+    core: Arc<Core<P>>,
+    ctl: JobControl,
+    settings: ClipSettings,
+}
+
+impl<P: Perception> Clone for Call<P> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            ctl: self.ctl.clone(),
+            settings: self.settings,
+        }
+    }
+}
+
+impl<P: Perception> Call<P> {
+    pub(super) fn new(core: Arc<Core<P>>, ctl: JobControl, settings: ClipSettings) -> Self {
+        Self {
+            core,
+            ctl,
+            settings,
+        }
+    }
+
+    /// One result per frame, in the order given. On `Err` the memory is of no use any more.
+    pub(super) async fn run(
+        &self,
+        frames: Vec<FrameInput>,
+        memory: &mut Memory<P::State>,
+    ) -> Result<Vec<FrameResult>, EngineError> {
+        let numbers: Vec<f64> = frames.iter().map(|f| f.number).collect();
+        let plan = Plan::new(&numbers, memory.last, self.settings.tracking);
+        let mut results: Vec<Option<FrameResult>> = numbers.iter().map(|_| None).collect();
+        for (at, why) in plan.refused {
+            let Some(frame) = frames.get(at) else {
+                continue;
+            };
+            // A frame without any number says better itself what is wrong with it.
+            let why = match &frame.source {
+                FrameSource::Bad(known) if frame.number.is_nan() => known.clone(),
+                _ => why,
+            };
+            put(&mut results, at, self.refusal(frame.number, why));
+        }
+        let mut inputs: Vec<Option<FrameInput>> = frames.into_iter().map(Some).collect();
+        let queue: Vec<FrameInput> = plan
+            .sequence
+            .iter()
+            .filter_map(|at| inputs.get_mut(*at).and_then(Option::take))
+            .collect();
+        if self.settings.tracking {
+            self.follow_all(queue, &plan.sequence, &mut results, memory)
+                .await?;
+        } else {
+            self.each_alone(queue, &plan.sequence, &mut results).await?;
+        }
+        let expected = results.len();
+        let results: Vec<FrameResult> = results.into_iter().flatten().collect();
+        if results.len() == expected {
+            return Ok(results);
+        }
+        let lost = expected - results.len();
+        // The feeder ends early only when the engine closes under it.
+        self.ctl.check()?;
+        self.core.check_open()?;
+        Err(EngineError::new(
+            INTERNAL,
+            format!("{lost} of {expected} frames were lost"),
+        ))
+    }
+
+    async fn follow_all(
+        &self,
+        queue: Vec<FrameInput>,
+        sequence: &[usize],
+        results: &mut [Option<FrameResult>],
+        memory: &mut Memory<P::State>,
+    ) -> Result<(), EngineError> {
+        let mut ahead = self.prepare_ahead(all_of((memory.index..).zip(queue)));
+        for at in sequence {
+            let Some(prepared) = ahead.next().await else {
+                return Ok(());
+            };
+            let prepared = prepared??;
+            memory.last = Some(prepared.input.number);
+            memory.index = prepared.input.index + 1;
+            let result = self.follow(prepared, &mut memory.state).await?;
+            put(results, *at, result);
+        }
+        Ok(())
+    }
+
+    async fn each_alone(
+        &self,
+        queue: Vec<FrameInput>,
+        sequence: &[usize],
+        results: &mut [Option<FrameResult>],
+    ) -> Result<(), EngineError> {
+        let mut ahead = self.whole_ahead(all_of(queue.into_iter().map(|input| (0, input))));
+        for at in sequence {
+            let Some(result) = ahead.next().await else {
+                return Ok(());
+            };
+            put(results, *at, result??);
+        }
+        Ok(())
+    }
+
+    /// Decodes and looks at frames, each with its index in the clip, as far ahead as there is room.
+    fn prepare_ahead(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+    ) -> Ahead<Result<Prepared<P::Sightings>, EngineError>> {
+        let (call, core) = (self.clone(), &self.core);
+        Ahead::start(
+            core.room(),
+            frames,
+            core.window(),
+            move |(index, input), room| {
+                let call = call.clone();
+                async move { call.prepare(input, index, room).await }
+            },
+        )
+    }
+
+    /// The same for frames that are independent of one another: the whole way at once.
+    fn whole_ahead(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+    ) -> Ahead<Result<FrameResult, EngineError>> {
+        let (call, core) = (self.clone(), &self.core);
+        Ahead::start(
+            core.room(),
+            frames,
+            core.window(),
+            move |(_, input), room| {
+                let call = call.clone();
+                async move {
+                    let prepared = call.prepare(input, 0, room).await?;
+                    let mut state = call.core.perception().new_state(&call.settings);
+                    call.follow(prepared, &mut state).await
+                }
+            },
+        )
+    }
+
+    /// Frames that come one by one, numbered already; results leave in the same order until the
+    /// last frame, or nobody takes them any more.
+    pub(super) async fn run_stream(
+        &self,
+        frames: UnboundedReceiver<(u64, FrameInput)>,
+        results: &mpsc::UnboundedSender<Result<FrameResult, EngineError>>,
+    ) -> Result<(), EngineError> {
+        if self.settings.tracking {
+            let mut ahead = self.prepare_ahead(frames);
+            let mut state = self.core.perception().new_state(&self.settings);
+            while let Some(prepared) = ahead.next().await {
+                let result = self.follow(prepared??, &mut state).await?;
+                if results.send(Ok(result)).is_err() {
+                    return Ok(());
+                }
+            }
+        } else {
+            let mut ahead = self.whole_ahead(frames);
+            while let Some(result) = ahead.next().await {
+                if results.send(Ok(result??)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        self.core.check_open()
+    }
+
+    /// Decodes and looks. `Err` ends the call; what is wrong with the frame is in the value.
+    async fn prepare(
+        &self,
+        input: FrameInput,
+        index: u64,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Prepared<P::Sightings>, EngineError> {
+        let number = input.number;
+        let time_s = match input.timestamp_ms {
+            Some(ms) => ms / 1000.0,
+            None => number / self.settings.fps,
+        };
+        let mut prepared = Prepared {
+            input: Brief { number, index },
+            view: None,
+            sightings: Err(EngineError::new(INTERNAL, "the frame was not looked at")),
+            timings: Vec::with_capacity(3),
+            _room: room,
+        };
+        let ctl = self.ctl.metered();
+        let (source, limits) = (input.source, self.core.decode_limits());
+        let decoded = self
+            .core
+            .pool()
+            .run(&ctl, Priority::Ahead, move |_| source.decode(&limits))
+            .await;
+        prepared.timings.push(("decode", ctl.busy_ms()));
+        let image = match decoded.and_then(|image| image) {
+            Ok(image) => Arc::new(image),
+            Err(why) => return prepared.failed(why),
+        };
+        let view = FrameView {
+            image,
+            number,
+            index,
+            time_s,
+            boxes: input.boxes,
+        };
+        let ctl = self.ctl.metered();
+        let seen = self.look(&ctl, &view).await;
+        prepared.timings.push(("look", ctl.busy_ms()));
+        prepared.view = Some(view);
+        match seen {
+            Ok(sightings) => Ok(Prepared {
+                sightings: Ok(sightings),
+                ..prepared
+            }),
+            Err(why) => prepared.failed(why),
+        }
+    }
+
+    /// On a task of its own: a panic in it is this frame's error.
+    async fn look(&self, ctl: &JobControl, view: &FrameView) -> Result<P::Sightings, EngineError> {
+        let (call, ctl, view) = (self.clone(), ctl.clone(), view.clone());
+        Spawned::new(async move {
+            call.core
+                .perception()
+                .look(call.core.pool(), &ctl, &view)
+                .await
+        })
+        .join()
+        .await?
+    }
+
+    /// `Err` ends the call. The state changes only where the frame succeeds.
+    async fn follow(
+        &self,
+        prepared: Prepared<P::Sightings>,
+        state: &mut P::State,
+    ) -> Result<FrameResult, EngineError> {
+        let Prepared {
+            input,
+            view,
+            sightings,
+            mut timings,
+            _room,
+        } = prepared;
+        let number = input.number;
+        let size = view
+            .as_ref()
+            .map_or((0, 0), |v| (v.image.width, v.image.height));
+        let followed = match (view, sightings) {
+            (Some(view), Ok(sightings)) => {
+                let ctl = self.ctl.metered();
+                let outcome = self.advance(&ctl, view, sightings, state.clone()).await;
+                timings.push(("follow", ctl.busy_ms()));
+                outcome
+            }
+            (_, Err(why)) => Err(why),
+            (None, Ok(_)) => Err(EngineError::new(INTERNAL, "a frame without pixels")),
+        };
+        let (persons, error) = match followed {
+            Ok((persons, next)) => {
+                *state = next;
+                (persons, None)
+            }
+            Err(why) if ends_call(&why) => return Err(why),
+            Err(why) => (Vec::new(), Some((why.code, why.message))),
+        };
+        Ok(FrameResult {
+            frame_number: number,
+            width: size.0.try_into().unwrap_or(u32::MAX),
+            height: size.1.try_into().unwrap_or(u32::MAX),
+            persons,
+            processing_time_ms: timings.iter().map(|(_, ms)| ms).sum(),
+            timings,
+            model_version: self.core.version().to_owned(),
+            error,
+        })
+    }
+
+    async fn advance(
+        &self,
+        ctl: &JobControl,
+        view: FrameView,
+        sightings: P::Sightings,
+        mut state: P::State,
+    ) -> Result<(Vec<Person>, P::State), EngineError> {
+        let (call, ctl) = (self.clone(), ctl.clone());
+        Spawned::new(async move {
+            let core = &call.core;
+            let persons = core
+                .perception()
+                .follow(&mut state, core.pool(), &ctl, &view, sightings)
+                .await?;
+            Ok((persons, state))
+        })
+        .join()
+        .await?
+    }
+
+    fn refusal(&self, number: f64, why: EngineError) -> FrameResult {
+        FrameResult {
+            frame_number: number,
+            width: 0,
+            height: 0,
+            persons: Vec::new(),
+            processing_time_ms: 0.0,
+            timings: Vec::new(),
+            model_version: self.core.version().to_owned(),
+            error: Some((why.code, why.message)),
+        }
+    }
+}
+
+impl<S> Prepared<S> {
+    fn failed(mut self, why: EngineError) -> Result<Self, EngineError> {
+        if ends_call(&why) {
+            return Err(why);
+        }
+        self.sightings = Err(why);
+        Ok(self)
+    }
+}
+
+fn put(results: &mut [Option<FrameResult>], at: usize, result: FrameResult) {
+    if let Some(slot) = results.get_mut(at) {
+        *slot = Some(result);
+    }
+}

@@ -1,0 +1,3 @@
+//! Finding people in a frame and following them through a clip, with BlazePose.
+
+pub mod tiles;

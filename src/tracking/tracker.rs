@@ -1,0 +1,252 @@
+//! Who is who from frame to frame: matching, births, guesses, ends and merges.
+
+use std::collections::BTreeMap;
+
+use crate::tracking::assignment::assign;
+use crate::tracking::config::TrackerConfig;
+use crate::tracking::cost::{is_double, likeness, pair_cost};
+use crate::tracking::observation::{Observation, Record};
+use crate::tracking::tracklet::Tracklet;
+
+/// Assumed between frames whose times do not tell: seconds.
+const NOMINAL_INTERVAL: f64 = 1.0 / 30.0;
+
+/// Follows people through the frames of one clip.
+///
+/// Deterministic: the same frames give the same records, and a clone goes on exactly as its
+/// original would.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    config: TrackerConfig,
+    /// By ascending id.
+    tracks: Vec<Tracklet>,
+    next_id: u32,
+    frames: u64,
+    /// Seconds since the first frame; always ascending.
+    clock: f64,
+    /// As the caller gave it.
+    last_time: Option<f64>,
+    /// For how many frames in a row two tracks have looked like one person.
+    alike: BTreeMap<(u32, u32), u32>,
+}
+
+impl Tracker {
+    pub fn new(config: TrackerConfig) -> Self {
+        Self {
+            config,
+            tracks: Vec::new(),
+            next_id: 1,
+            frames: 0,
+            clock: 0.0,
+            last_time: None,
+            alike: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in the people found in the next frame and tells where everybody is, by ascending id.
+    ///
+    /// `time_s` is the frame's time; where it is not a number or does not advance, a thirtieth of
+    /// a second is assumed. `frame` is width and height in pixels. Observations without a finite,
+    /// non-empty box are ignored, and so is one that doubles another track's.
+    pub fn update(
+        &mut self,
+        time_s: f64,
+        frame: (f32, f32),
+        observations: &[Observation],
+    ) -> Vec<Record> {
+        self.clock = self.clock_at(time_s);
+        if time_s.is_finite() {
+            self.last_time = Some(time_s);
+        }
+        self.frames += 1;
+
+        let free = self.match_tracks(observations);
+        self.tracks
+            .retain(|t| t.matched().is_some() || t.confirmed());
+        self.start_tracks(observations, &free);
+        self.merge_doubles();
+        self.count_sights();
+        self.end_tracks(frame);
+        self.tracks
+            .iter()
+            .map(|t| t.record(&self.config, self.clock, frame))
+            .collect()
+    }
+
+    /// Everybody being followed, by ascending id.
+    pub fn live(&self) -> impl Iterator<Item = &Tracklet> {
+        self.tracks.iter()
+    }
+
+    /// Where each live track is expected at that time, by ascending id: where to look again.
+    pub fn predict(&self, time_s: f64) -> Vec<(u32, Observation)> {
+        let clock = self.clock_at(time_s);
+        let expected = |t: &Tracklet| (t.id(), t.expected(&self.config, clock));
+        self.tracks.iter().map(expected).collect()
+    }
+
+    fn clock_at(&self, time_s: f64) -> f64 {
+        let Some(last) = self.last_time else {
+            return self.clock
+                + if self.frames > 0 {
+                    NOMINAL_INTERVAL
+                } else {
+                    0.0
+                };
+        };
+        let passed = time_s - last;
+        let advances = passed > 0.0 && passed.is_finite();
+        self.clock + if advances { passed } else { NOMINAL_INTERVAL }
+    }
+
+    /// Gives each track its observation; answers the usable observations nobody took.
+    fn match_tracks(&mut self, observations: &[Observation]) -> Vec<usize> {
+        let (config, now) = (&self.config, self.clock);
+        let usable: Vec<usize> = (0..observations.len())
+            .filter(|&i| observations[i].is_usable())
+            .collect();
+        let mut costs = Vec::with_capacity(self.tracks.len() * usable.len());
+        for track in &self.tracks {
+            let expected = track.expected(config, now);
+            costs.extend(usable.iter().map(|&i| {
+                pair_cost(config, track, &expected, &observations[i], now).unwrap_or(f64::INFINITY)
+            }));
+        }
+        let pairs = assign(&costs, self.tracks.len(), usable.len(), config.max_cost);
+        for (track, pair) in self.tracks.iter_mut().zip(&pairs) {
+            match pair {
+                Some(column) => {
+                    let index = usable[*column];
+                    track.see(config, now, index, observations[index].clone());
+                }
+                None => track.miss(),
+            }
+        }
+        let taken = |column: usize| pairs.contains(&Some(column));
+        (0..usable.len())
+            .filter(|&column| !taken(column))
+            .map(|column| usable[column])
+            .collect()
+    }
+
+    /// Starts a track for each free observation, the surest first, unless it doubles one in use.
+    fn start_tracks(&mut self, observations: &[Observation], free: &[usize]) {
+        let mut order = free.to_vec();
+        order.sort_by(|&a, &b| observations[b].score.total_cmp(&observations[a].score));
+        for index in order {
+            let observation = &observations[index];
+            let mut seen = self.tracks.iter().filter(|t| t.matched().is_some());
+            if seen.any(|t| likeness(t.last(), observation) >= self.config.double_similarity) {
+                continue;
+            }
+            let track = Tracklet::start(
+                &self.config,
+                self.next_id,
+                (self.frames, self.clock),
+                index,
+                observation.clone(),
+                !self.is_shadow(observation),
+            );
+            self.tracks.push(track);
+            self.next_id = self.next_id.wrapping_add(1).max(1);
+        }
+    }
+
+    /// Whether it lies where somebody missed is expected.
+    fn is_shadow(&self, observation: &Observation) -> bool {
+        let part = self.config.shadow_part * observation.bbox.area();
+        self.tracks
+            .iter()
+            .filter(|t| t.matched().is_none())
+            .map(|t| t.expected(&self.config, self.clock).bbox)
+            .any(|there| observation.bbox.intersection(&there) >= part)
+    }
+
+    /// Tracks that look like one person for several frames become one; the older id stays.
+    fn merge_doubles(&mut self) {
+        let mut alike = BTreeMap::new();
+        let mut merges = Vec::new();
+        for (i, older) in self.tracks.iter().enumerate() {
+            for younger in &self.tracks[i + 1..] {
+                if !self.may_be_one(older, younger) {
+                    continue;
+                }
+                let pair = (older.id(), younger.id());
+                let frames = self.alike.get(&pair).copied().unwrap_or(0) + 1;
+                if frames >= self.config.merge_frames {
+                    merges.push(pair);
+                } else {
+                    alike.insert(pair, frames);
+                }
+            }
+        }
+        self.alike = alike;
+        for (older, younger) in merges {
+            self.merge(older, younger);
+        }
+    }
+
+    fn may_be_one(&self, older: &Tracklet, younger: &Tracklet) -> bool {
+        if younger.matched().is_none() {
+            return false;
+        }
+        // Somebody hidden behind another is not that other. Only who was started while the older
+        // one was missed can be the older one, found again.
+        let since = self.frames - u64::from(older.misses());
+        if older.matched().is_none() && younger.born() <= since {
+            return false;
+        }
+        let there = older.expected(&self.config, self.clock);
+        likeness(&there, younger.last()) >= self.config.merge_similarity
+    }
+
+    fn merge(&mut self, older: u32, younger: u32) {
+        let place = |id| self.tracks.iter().position(|t: &Tracklet| t.id() == id);
+        let (Some(keep), Some(drop)) = (place(older), place(younger)) else {
+            return; // One of them went in another merge of this frame.
+        };
+        let dropped = self.tracks.remove(drop);
+        // Ids ascend, so the older one lies before and has not moved.
+        let kept = &mut self.tracks[keep];
+        if kept.matched().is_none() || dropped.last().score > kept.last().score {
+            kept.take_over(dropped);
+        }
+    }
+
+    /// A young track that looks like an older one seen in the same frame, or has its trunk in the
+    /// same place, is most likely a second, half wrong pose of one person: such sights do not
+    /// count.
+    fn count_sights(&mut self) {
+        let seen = |t: &&Tracklet| t.matched().is_some();
+        let alone: Vec<bool> = (0..self.tracks.len())
+            .map(|i| {
+                let (older, rest) = self.tracks.split_at(i);
+                let mut others = older.iter().filter(seen);
+                !others.any(|t| is_double(&self.config, t, &rest[0]))
+            })
+            .collect();
+        for (track, alone) in self.tracks.iter_mut().zip(alone) {
+            if track.matched().is_some() {
+                track.count_sight(&self.config, alone);
+            }
+        }
+    }
+
+    fn end_tracks(&mut self, frame: (f32, f32)) {
+        let (config, now) = (&self.config, self.clock);
+        self.tracks
+            .retain(|track| track.is_alive(config, now, frame));
+    }
+}
+
+#[cfg(test)]
+#[path = "tracker_scene.rs"]
+mod scene;
+
+#[cfg(test)]
+#[path = "tracker_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "tracker_doubt_tests.rs"]
+mod doubt_tests;
