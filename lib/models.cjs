@@ -44,7 +44,7 @@ async function read(name) {
     throw new Pose4DError('ERR_POSE4D_MODEL_FILE', `cannot read ${path}: ${cause.message}`, { cause })
   }
   throw new Pose4DError(
-    'ERR_POSE4D_MODEL_FILE',
+    'ERR_POSE4D_MODEL_UNAVAILABLE',
     `the model file ${file} of the npm package ${PACKAGE} was not found; it is a dependency of pose4d: run npm install`,
   )
 }

@@ -1,6 +1,12 @@
 //! The map of the floors, lowest first; a module imports only from floors below its own.
 
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may stop at libtorch's error"))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "a test may stop at libtorch's error"
+    )
+)]
 
 pub mod geometry; // 1  boxes, regions, rotations, cameras, joint sets and angles (std only)
 

@@ -12,6 +12,7 @@ mod frames;
 mod lifetime;
 mod model;
 mod options;
+mod overlay;
 mod placeholder;
 mod results;
 mod runtime;

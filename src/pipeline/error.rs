@@ -10,7 +10,10 @@ pub struct EngineError {
 
 impl EngineError {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 

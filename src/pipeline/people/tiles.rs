@@ -14,13 +14,24 @@ pub struct Tile {
 pub fn tiles(width: usize, height: usize, scales: &[f32], overlap: f32) -> Vec<Tile> {
     let (w, h) = (width as f32, height as f32);
     let long = w.max(h);
-    let square = |cx, cy, size| Roi { cx, cy, size, rotation: 0.0 };
-    let mut tiles = vec![Tile { roi: square(w * 0.5, h * 0.5, long), scale: 1.0 }];
+    let square = |cx, cy, size| Roi {
+        cx,
+        cy,
+        size,
+        rotation: 0.0,
+    };
+    let mut tiles = vec![Tile {
+        roi: square(w * 0.5, h * 0.5, long),
+        scale: 1.0,
+    }];
     for &scale in scales {
         let size = long * scale;
         for cy in centers(h, size, overlap) {
             for cx in centers(w, size, overlap) {
-                tiles.push(Tile { roi: square(cx, cy, size), scale });
+                tiles.push(Tile {
+                    roi: square(cx, cy, size),
+                    scale,
+                });
             }
         }
     }
@@ -49,8 +60,14 @@ mod tests {
             assert_eq!(all[0].roi.size, w.max(h) as f32);
             for scale in [0.5, 0.3] {
                 let level: Vec<_> = all.iter().filter(|t| t.scale == scale).collect();
-                let right = level.iter().map(|t| t.roi.cx + t.roi.size / 2.0).fold(0.0, f32::max);
-                let bottom = level.iter().map(|t| t.roi.cy + t.roi.size / 2.0).fold(0.0, f32::max);
+                let right = level
+                    .iter()
+                    .map(|t| t.roi.cx + t.roi.size / 2.0)
+                    .fold(0.0, f32::max);
+                let bottom = level
+                    .iter()
+                    .map(|t| t.roi.cy + t.roi.size / 2.0)
+                    .fold(0.0, f32::max);
                 assert!(right >= w as f32 - 0.01 && bottom >= h as f32 - 0.01);
             }
         }
@@ -59,6 +76,10 @@ mod tests {
     #[test]
     fn neighbours_overlap_at_least_as_asked() {
         let level = centers(1920.0, 600.0, 0.4);
-        assert!(level.windows(2).all(|pair| pair[1] - pair[0] <= 600.0 * 0.6 + 0.01));
+        assert!(
+            level
+                .windows(2)
+                .all(|pair| pair[1] - pair[0] <= 600.0 * 0.6 + 0.01)
+        );
     }
 }
