@@ -92,8 +92,7 @@ async function* stream(nativeEngine, frames, options, usual) {
       }
       if (inFlight > 0 && !next) next = labelled('result', session.next())
       if (!pull && !next) return
-      const { kind, value, failed, error } = await Promise.race([stop, next, pull].filter(Boolean))
-      const { kind, value, error } = await waiting.first([next, pull].filter(Boolean))
+      const { kind, value, failed, error } = await waiting.first([next, pull].filter(Boolean))
       if (kind === 'aborted') throw error
       if (kind === 'frame') pull = undefined
       else next = undefined
