@@ -734,6 +734,21 @@ fn a_stream_equals_a_call() {
 }
 
 #[test]
+fn a_closed_stream_leaves_no_frames_behind() {
+    block_on(async {
+        let engine = engine_of(Fake::default(), 1);
+        let stream = engine.open_stream(&JobControl::default(), ClipSettings::default());
+        for number in 0..5 {
+            stream.push(frame(f64::from(number), SLOW)).unwrap();
+        }
+        assert_eq!(engine.health().queued_frames, 5);
+        stream.close();
+        assert_eq!(engine.health().queued_frames, 0);
+        assert_eq!(stream.next().await.unwrap_err().code, ABORTED);
+    });
+}
+
+#[test]
 fn a_stream_refuses_falling_numbers_and_ends_with_its_engine() {
     block_on(async {
         let engine = engine_of(Fake::default(), 1);
