@@ -224,9 +224,13 @@ test('engines and clips are not made with new', () => {
 
 test('the module-level functions share one engine', async () => {
   assert.equal(pose4d.health().status, 'idle')
-  await pose4d.warmup(FAST)
-  const results = await pose4d.processFrames([raw(0)])
+  const warmup = pose4d.warmup(FAST)
+  const image = new Uint8Array(sample())
+  const call = pose4d.processFrames([{ frameNumber: 0, image }])
+  image.fill(0)
+  const results = await call
   assert.equal(results[0].error, undefined)
+  await warmup
   assert.equal(pose4d.health().status, 'ready')
   await pose4d.warmup()
   await assert.rejects(pose4d.warmup({ threads: 1 }), code('INVALID_ARGUMENT'))

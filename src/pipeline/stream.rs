@@ -116,3 +116,7 @@ impl<P: Perception> FrameStream<P> {
         self.core.count(std::slice::from_ref(result));
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
