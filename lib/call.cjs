@@ -14,7 +14,9 @@ function checkSignal(signal) {
 function split(options) {
   if (options === undefined || options === null) return { rest: {} }
   if (typeof options !== 'object' || Array.isArray(options)) {
-    throw invalid(`options must be an object, but is ${Array.isArray(options) ? 'an array' : typeof options}`)
+    throw invalid(
+      `options must be an object, but is ${Array.isArray(options) ? 'an array' : typeof options}`,
+    )
   }
   const { signal, timeoutMs, ...rest } = options
   checkSignal(signal)

@@ -14,7 +14,9 @@ let engine
 function defaultEngine(config) {
   if (made) {
     if (config !== undefined && !isDeepStrictEqual(config, madeWith)) {
-      throw invalid('the default engine exists with another configuration; use createEngine(config)')
+      throw invalid(
+        'the default engine exists with another configuration; use createEngine(config)',
+      )
     }
     return made
   }

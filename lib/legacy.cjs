@@ -9,7 +9,8 @@ function triples(flat) {
 }
 
 /** What is not there is left out. */
-const present = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+const present = (fields) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 
 /**
  * The first person of a frame as the old service described it.

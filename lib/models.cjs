@@ -26,12 +26,24 @@ function status(name) {
   const file = FILES[name]
   if (!file) {
     const names = Object.keys(FILES).join(', ')
-    throw new Pose4DError('ERR_POSE4D_INVALID_ARGUMENT', `there is no model ${JSON.stringify(name)}; there are: ${names}`)
+    throw new Pose4DError(
+      'ERR_POSE4D_INVALID_ARGUMENT',
+      `there is no model ${JSON.stringify(name)}; there are: ${names}`,
+    )
   }
   const path = locate(file)
   // Not stat's null: a file inside an archive (PnP) has a size, too.
   const bytes = path ? (fs.statSync(path, { throwIfNoEntry: false })?.size ?? null) : null
-  return { name, family: 'blazepose', file, package: PACKAGE, licence: LICENCE, path, bytes, available: bytes !== null }
+  return {
+    name,
+    family: 'blazepose',
+    file,
+    package: PACKAGE,
+    licence: LICENCE,
+    path,
+    bytes,
+    available: bytes !== null,
+  }
 }
 
 const list = () => Object.keys(FILES).map(status)
@@ -41,17 +53,22 @@ async function read(name) {
   try {
     if (path) return await fs.promises.readFile(path)
   } catch (cause) {
-    throw new Pose4DError('ERR_POSE4D_MODEL_FILE', `cannot read ${path}: ${cause.message}`, { cause })
+    throw new Pose4DError('ERR_POSE4D_MODEL_FILE', `cannot read ${path}: ${cause.message}`, {
+      cause,
+    })
   }
   throw new Pose4DError(
-    'ERR_POSE4D_MODEL_FILE',
+    'ERR_POSE4D_MODEL_UNAVAILABLE',
     `the model file ${file} of the npm package ${PACKAGE} was not found; it is a dependency of pose4d: run npm install`,
   )
 }
 
 /** The networks of one landmark variant ('lite', 'full', 'heavy'). */
 async function readBlazePose(variant) {
-  const [detector, landmark] = await Promise.all([read('blazepose-detector'), read(`blazepose-${variant}`)])
+  const [detector, landmark] = await Promise.all([
+    read('blazepose-detector'),
+    read(`blazepose-${variant}`),
+  ])
   return { detector, landmark }
 }
 

@@ -7,7 +7,7 @@ const { fromNative, native } = require('./errors.cjs')
 async function renderOverlay(frame, result, options) {
   const { binding } = loadNative()
   try {
-    return await native(() => binding.renderOverlay(frame, result, options))
+    return await native(() => binding.renderOverlay({ ...frame, frameNumber: 0 }, result, options))
   } catch (error) {
     throw fromNative(error)
   }

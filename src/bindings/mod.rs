@@ -12,7 +12,7 @@ mod frames;
 mod lifetime;
 mod model;
 mod options;
-mod placeholder;
+mod overlay;
 mod results;
 mod runtime;
 mod value;

@@ -25,6 +25,12 @@ const INNER_ANGLES: [(&str, usize, usize, usize); 10] = [
     ("right_ankle", 26, 28, 32),
 ];
 
+/// Every name that [`blazepose_angles`] may give, in its order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let inner = INNER_ANGLES.iter().map(|(name, ..)| *name);
+    inner.chain(["neck", "trunk_lean"])
+}
+
 /// Joint angles of one person, in a fixed order, in degrees (0..=180).
 ///
 /// `joints` is `[33, 3]` metres in camera axes (x right, y down, z forward). Beside the elbows,

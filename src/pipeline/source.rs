@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::error::{
-    EngineError, IMAGE_BASE64, IMAGE_CORRUPT, IMAGE_EMPTY, IMAGE_FORMAT, IMAGE_NOT_FOUND,
-    IMAGE_TOO_LARGE, INVALID_ARGUMENT,
+    EngineError, FRAME_SOURCE, IMAGE_BASE64, IMAGE_CORRUPT, IMAGE_EMPTY, IMAGE_FORMAT,
+    IMAGE_NOT_FOUND, IMAGE_TOO_LARGE,
 };
 use crate::geometry::boxes::BBox;
 use crate::imaging::decode::{DecodeLimits, decode_base64, decode_bytes, decode_file, from_raw};
@@ -89,6 +89,6 @@ fn code(error: &ImageError) -> &'static str {
         ImageError::TooManyPixels { .. } | ImageError::TooManyBytes { .. } => IMAGE_TOO_LARGE,
         ImageError::NotFound { .. } | ImageError::Unreadable { .. } => IMAGE_NOT_FOUND,
         ImageError::Base64 { .. } => IMAGE_BASE64,
-        ImageError::RawSize { .. } => INVALID_ARGUMENT,
+        ImageError::RawSize { .. } => FRAME_SOURCE,
     }
 }
