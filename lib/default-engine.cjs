@@ -34,10 +34,30 @@ function defaultEngine(config) {
   return made
 }
 
+/** A Buffer's own slice would only look at the same memory. */
+const copied = (bytes) =>
+  bytes instanceof Uint8Array ? Uint8Array.prototype.slice.call(bytes) : bytes
+
+/** Frames with bytes of their own; what is no frame stays as it is, for the engine to refuse. */
+function keep(frames) {
+  if (!Array.isArray(frames)) return frames
+  return Array.from(frames, (frame) => {
+    try {
+      if (frame === null || typeof frame !== 'object') return frame
+      return { ...frame, image: copied(frame.image), pixels: copied(frame.pixels) }
+    } catch {
+      return frame
+    }
+  })
+}
+
 async function processFrames(frames, options) {
+  if (engine) return engine.processFrames(frames, options)
   options?.signal?.throwIfAborted?.()
-  const ready = engine ?? (await defaultEngine())
-  return ready.processFrames(frames, options)
+  // The model is loaded first: until then the caller may do as it likes with its buffers.
+  const kept = keep(frames)
+  const ready = await defaultEngine()
+  return ready.processFrames(kept, options)
 }
 
 async function warmup(config) {

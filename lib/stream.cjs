@@ -73,7 +73,7 @@ async function* stream(nativeEngine, frames, options, usual) {
   const { maxInFlight, ...settings } = rest
   const limit = checkInFlight(maxInFlight, usual)
   const job = new Job(concerns)
-  const cleanUps = [() => job.release(), () => job.native.cancel()]
+  const cleanUps = [() => job.release()]
   let source
   let pull
   let next
@@ -81,6 +81,7 @@ async function* stream(nativeEngine, frames, options, usual) {
   let inFlight = 0
   try {
     const session = native(() => nativeEngine.openStream(job.native, settings))
+    cleanUps.push(() => session.close())
     source = iteratorOf(frames)
     const waiting = new Waiting(concerns.signal, cleanUps)
     for (;;) {

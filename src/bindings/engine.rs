@@ -218,6 +218,12 @@ impl NativeStream {
         self.stream.end();
     }
 
+    /// Gives up what is still on its way.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.stream.close();
+    }
+
     /// The next result in order; null after the last.
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<PoseResult>>> {

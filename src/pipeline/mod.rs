@@ -9,6 +9,9 @@ pub mod config;
 pub mod control;
 pub mod engine;
 pub mod error;
+#[cfg(test)]
+mod fake;
+mod lane;
 pub mod order;
 pub mod overlay;
 pub mod people;

@@ -1,6 +1,5 @@
 //! The worker threads: each owns what it runs on; callers send work and await its outcome.
 
-use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::control::JobControl;
 use super::error::{CLOSED, EngineError, INTERNAL};
+use super::lane::Lane;
 
 /// Which work goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,53 +97,11 @@ pub(super) fn closed() -> EngineError {
     )
 }
 
-/// Tasks of one priority: calls take turns, each call's own tasks keep their order.
-struct Lane<W> {
-    turns: VecDeque<u64>,
-    tasks: HashMap<u64, VecDeque<Box<dyn Task<W>>>>,
-}
-
-impl<W> Default for Lane<W> {
-    fn default() -> Self {
-        Self {
-            turns: VecDeque::new(),
-            tasks: HashMap::new(),
-        }
-    }
-}
-
-impl<W> Lane<W> {
-    fn push(&mut self, call: u64, task: Box<dyn Task<W>>) {
-        let queue = self.tasks.entry(call).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(call);
-        }
-        queue.push_back(task);
-    }
-
-    fn pop(&mut self) -> Option<Box<dyn Task<W>>> {
-        let call = self.turns.pop_front()?;
-        let queue = self.tasks.get_mut(&call)?;
-        let task = queue.pop_front();
-        if queue.is_empty() {
-            self.tasks.remove(&call);
-        } else {
-            self.turns.push_back(call);
-        }
-        task
-    }
-
-    fn drain(&mut self) -> Vec<Box<dyn Task<W>>> {
-        self.turns.clear();
-        self.tasks.drain().flat_map(|(_, queue)| queue).collect()
-    }
-}
-
 type Built = oneshot::Sender<Result<Duration, EngineError>>;
 
 struct State<W> {
-    follow: Lane<W>,
-    ahead: Lane<W>,
+    follow: Lane<Box<dyn Task<W>>>,
+    ahead: Lane<Box<dyn Task<W>>>,
     /// Per worker: those who wait for it to be built.
     builds: Vec<Vec<Built>>,
     closed: bool,

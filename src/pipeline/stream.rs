@@ -31,6 +31,7 @@ struct Entry {
 /// Dropping it ends its work.
 pub struct FrameStream<P: Perception> {
     core: Arc<Core<P>>,
+    ctl: JobControl,
     settings: ClipSettings,
     entry: Mutex<Entry>,
     results: Arc<tokio::sync::Mutex<UnboundedReceiver<Outcome>>>,
@@ -42,7 +43,7 @@ impl<P: Perception> FrameStream<P> {
         let (frames, inputs) = mpsc::unbounded_channel();
         let (sender, results) = mpsc::unbounded_channel();
         let call = Call::new(Arc::clone(&core), ctl.clone(), settings);
-        let ctl = ctl.clone();
+        let (ctl, own) = (ctl.clone(), ctl.clone());
         let work = Spawned::new(async move {
             if let Err(why) = ctl.guard(call.run_stream(inputs, &sender)).await {
                 let _ = sender.send(Err(why));
@@ -50,6 +51,7 @@ impl<P: Perception> FrameStream<P> {
         });
         Self {
             core,
+            ctl: own,
             settings,
             entry: Mutex::new(Entry {
                 frames: Some(frames),
@@ -92,6 +94,14 @@ impl<P: Perception> FrameStream<P> {
         self.entry().frames = None;
     }
 
+    /// Nobody wants the remaining results: their frames no longer count as waiting.
+    pub fn close(&self) {
+        let mut entry = self.entry();
+        entry.frames = None;
+        entry.tickets.clear();
+        self.ctl.cancel();
+    }
+
     /// The next frame's result; `None` after the last.
     pub fn next(
         &self,
@@ -106,3 +116,7 @@ impl<P: Perception> FrameStream<P> {
         self.core.count(std::slice::from_ref(result));
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
