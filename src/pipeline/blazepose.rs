@@ -149,10 +149,14 @@ impl Perception for BlazePosePerception {
         } else {
             self.due(frame)
         };
-        let Some(tiles) = due else {
-            return Ok(Sightings::default());
-        };
         let look = self.looker(pool, ctl, frame, Priority::Ahead);
+        let thumbnail = look.thumbnail().await?;
+        let Some(tiles) = due else {
+            return Ok(Sightings {
+                thumbnail,
+                ..Sightings::default()
+            });
+        };
         let searched = tiles.len() > 1 || self.config.blazepose.tile_scales.is_empty();
         let limit = self.config.max_persons * 4;
         let candidates = look
@@ -161,6 +165,7 @@ impl Perception for BlazePosePerception {
         Ok(Sightings {
             candidates,
             searched,
+            thumbnail,
         })
     }
 

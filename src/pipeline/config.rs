@@ -77,6 +77,8 @@ pub struct BlazePoseConfig {
     pub refine: bool,
     /// Frames from one full search of a clip to the next; 0: only when somebody is lost.
     pub search_every: u32,
+    /// Between searches, look where something moves that nobody known accounts for.
+    pub watch: bool,
     /// One-euro smoothing of keypoints and joints (off: values as measured).
     pub smoothing: bool,
     /// Bone lengths of a track held constant in `joints3d`.
@@ -99,6 +101,7 @@ impl Default for BlazePoseConfig {
             min_quality: 0.3,
             refine: true,
             search_every: 8,
+            watch: true,
             smoothing: false,
             constant_bones: true,
             heatmap_kernel: 7,

@@ -11,6 +11,8 @@ pub struct TrackerConfig {
     pub n_init: u32,
     /// A missed person is guessed for at most so many frames, then forgotten.
     pub max_predicted: u32,
+    /// Somebody last seen going out of the frame is guessed for at most so many.
+    pub leaving_frames: u32,
     /// And for at most so many frames per frame seen, once that makes `n_init`; before that,
     /// for one frame only: a false alarm must not linger.
     pub predicted_per_sight: u32,
@@ -75,6 +77,7 @@ impl Default for TrackerConfig {
             instant_score: 0.5,
             n_init: 3,
             max_predicted: 30,
+            leaving_frames: 5,
             predicted_per_sight: 2,
             decay_frames: 10.0,
             min_visible: 0.15,

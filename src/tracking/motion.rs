@@ -39,6 +39,10 @@ impl Motion {
     }
 
     /// Pixels.
+    pub fn velocity(&self) -> [f64; 2] {
+        self.velocity
+    }
+
     pub fn size(&self) -> f64 {
         self.size
     }

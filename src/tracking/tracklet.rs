@@ -142,9 +142,25 @@ impl Tracklet {
         } else {
             self.sights.saturating_mul(config.predicted_per_sight)
         };
-        let visible = || self.expected(config, time_s).visible_part(frame);
-        self.misses == 0
-            || (self.misses <= config.max_predicted.min(earned) && visible() >= config.min_visible)
+        if self.misses == 0 {
+            return true;
+        }
+        let expected = self.expected(config, time_s);
+        let allowed = if self.is_leaving(&expected, frame) {
+            config.leaving_frames
+        } else {
+            config.max_predicted
+        };
+        self.misses <= allowed.min(earned) && expected.visible_part(frame) >= config.min_visible
+    }
+
+    /// Whether it was last going out through the side of the frame that it touches.
+    fn is_leaving(&self, expected: &Observation, frame: (f32, f32)) -> bool {
+        let (b, [dx, dy]) = (&expected.bbox, self.motion.velocity());
+        (b.x1 <= 0.0 && dx < 0.0)
+            || (b.x2 >= frame.0 && dx > 0.0)
+            || (b.y1 <= 0.0 && dy < 0.0)
+            || (b.y2 >= frame.1 && dy > 0.0)
     }
 
     /// The last ordinary sight, moved to where the person is expected.

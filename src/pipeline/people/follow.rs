@@ -9,7 +9,11 @@ use super::pose::{Found, Pose};
 use super::search::Looker;
 use super::select;
 use super::tiles::{self, Tile};
+use super::watch::{Thumbnail, stirred};
+use crate::geometry::boxes::BBox;
+use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::roi::Roi;
+use crate::imaging::pixels::Rgb8;
 use crate::models::blazepose::regions;
 use crate::pipeline::config::BlazePoseConfig;
 use crate::pipeline::error::EngineError;
@@ -29,6 +33,8 @@ pub struct Sightings {
     pub candidates: Vec<Candidate>,
     /// Whether tiles were looked at, and not the whole frame alone.
     pub searched: bool,
+    /// For the next frame to compare with, if watching.
+    pub thumbnail: Option<Thumbnail>,
 }
 
 /// A second look spans this many body sizes around the expected place.
@@ -39,6 +45,9 @@ const LOOK_AGAIN_THRESHOLD: f32 = 0.5;
 const MAX_JUMP: f32 = 1.0;
 /// Quality from which a followed pose is believed.
 const FOLLOW_QUALITY: f32 = 0.1;
+/// A body found on a second look has this part of its joints in the frame: at the border the
+/// network completes people who have left.
+const MIN_IN_FRAME: f32 = 0.4;
 /// From this worth on (of a pose found by several looks) somebody new is believed at once.
 const INSTANT_QUALITY: f32 = 0.4;
 
@@ -70,6 +79,8 @@ impl Carried {
 pub struct Clip {
     tracker: Tracker,
     carried: BTreeMap<u32, Carried>,
+    /// The last frame, if watching.
+    before: Option<Thumbnail>,
 }
 
 impl Clip {
@@ -81,6 +92,7 @@ impl Clip {
         Self {
             tracker: Tracker::new(tracker),
             carried: BTreeMap::new(),
+            before: None,
         }
     }
 
@@ -90,9 +102,10 @@ impl Clip {
         look: &Looker<'_>,
         shape: &Shape,
         frame: &FrameView,
-        sightings: Sightings,
+        mut sightings: Sightings,
         max_persons: usize,
     ) -> Result<Vec<Person>> {
+        let thumbnail = sightings.thumbnail.take();
         let found = match &frame.boxes {
             Some(boxes) => {
                 let place = |b| Candidate {
@@ -103,10 +116,16 @@ impl Clip {
                 look.poses(boxes.iter().map(|b| (place(b), Found::Given)).collect())
                     .await?
             }
-            None => self.find(look, frame, sightings, max_persons).await?,
+            None => {
+                let moved = (self.before.as_ref(), thumbnail.as_ref());
+                self.find(look, frame, sightings, moved, max_persons)
+                    .await?
+            }
         };
+        self.before = thumbnail;
         let people = select::people(found, look.config.min_quality, max_persons);
-        let observations: Vec<Observation> = people.iter().map(observation).collect();
+        let first = frame.index == 0;
+        let observations: Vec<Observation> = people.iter().map(|p| observation(p, first)).collect();
         let size = (frame.image.width as f32, frame.image.height as f32);
         let records = self.tracker.update(frame.time_s, size, &observations);
         self.carried
@@ -126,6 +145,7 @@ impl Clip {
         look: &Looker<'_>,
         frame: &FrameView,
         mut sightings: Sightings,
+        (before, now): (Option<&Thumbnail>, Option<&Thumbnail>),
         max_persons: usize,
     ) -> Result<Vec<Pose>> {
         let expected: BTreeMap<u32, Observation> =
@@ -136,6 +156,14 @@ impl Clip {
             sightings.candidates = look
                 .detect(whole, look.config.detection_threshold, max_persons * 4)
                 .await?;
+        }
+        if let (false, Some(before), Some(now)) = (sightings.searched, before, now) {
+            let found = poses.iter().map(Pose::bbox);
+            let known: Vec<BBox> = found.chain(expected.values().map(|o| o.bbox)).collect();
+            let tile = stirred(before, now, &known).map(|roi| Tile { roi, scale: 0.0 });
+            let threshold = look.config.detection_threshold;
+            let seen = look.detect(tile.into_iter().collect(), threshold, max_persons * 4);
+            sightings.candidates.extend(seen.await?);
         }
         let fresh = |candidates: Vec<Candidate>, poses: &[Pose]| -> Vec<(Candidate, Found)> {
             let new = candidates
@@ -238,7 +266,11 @@ impl Clip {
         there: &Observation,
     ) -> Result<Vec<Pose>> {
         let near_enough = |mut poses: Vec<Pose>| {
-            poses.retain(|p| p.quality() >= FOLLOW_QUALITY && near(p, there));
+            poses.retain(|p| {
+                p.quality() >= FOLLOW_QUALITY
+                    && near(p, there)
+                    && in_frame(p, look.image) >= MIN_IN_FRAME
+            });
             poses
         };
         let found = Found::LookedAgain(id);
@@ -343,15 +375,29 @@ impl Carried {
     }
 }
 
-fn observation(pose: &Pose) -> Observation {
+/// In a clip's first frame, or a photo, there is nothing to wait for: who is found is believed.
+fn observation(pose: &Pose, first: bool) -> Observation {
     let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
     Observation {
         bbox: pose.bbox(),
         // In the tracker's measure, where a half is enough to be believed at once.
-        score: (0.5 * pose.quality() * votes / INSTANT_QUALITY).min(1.0),
+        score: (0.5 * pose.quality() * votes / INSTANT_QUALITY)
+            .max(if first { 0.5 } else { 0.0 })
+            .min(1.0),
         keypoints: pose.points(),
         joints: pose.landmarks.world.to_vec(),
     }
+}
+
+/// The part of the body joints that lies in the frame.
+fn in_frame(pose: &Pose, image: &Rgb8) -> f32 {
+    let (width, height) = (image.width as f32, image.height as f32);
+    let inside = |&&(i, _): &&(usize, f32)| {
+        let p = &pose.landmarks.points[i];
+        (0.0..width).contains(&p.x) && (0.0..height).contains(&p.y)
+    };
+    let count = BLAZEPOSE33_BODY.iter().filter(inside).count();
+    count as f32 / BLAZEPOSE33_BODY.len() as f32
 }
 
 /// Whether somebody already found stands in that region.
@@ -365,7 +411,7 @@ fn explains(pose: &Pose, region: &Roi) -> bool {
 /// Whether a pose is where, and about as large as, somebody is expected.
 fn near(pose: &Pose, there: &Observation) -> bool {
     let (own, expected) = (pose.bbox(), there.bbox);
-    let size = |b: &crate::geometry::boxes::BBox| b.width().max(b.height()).max(1.0);
+    let size = |b: &BBox| b.width().max(b.height()).max(1.0);
     let ([x, y], [ex, ey]) = (own.center(), expected.center());
     let ratio = size(&own) / size(&expected);
     (x - ex).hypot(y - ey) <= MAX_JUMP * size(&expected) && (0.4..=2.5).contains(&ratio)

@@ -7,4 +7,5 @@ pub mod pose;
 pub mod search;
 pub mod select;
 pub mod tiles;
+pub mod watch;
 pub mod worker;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::candidates::{Candidate, group};
 use super::pose::{Found, Pose, similarity};
 use super::tiles::Tile;
+use super::watch::Thumbnail;
 use super::worker::Networks;
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
@@ -57,6 +58,17 @@ impl Looker<'_> {
             );
         }
         Ok(outcomes)
+    }
+
+    /// The frame made small, for comparison with its neighbours, if watching.
+    pub async fn thumbnail(&self) -> Result<Option<Thumbnail>> {
+        let images = if self.config.watch {
+            vec![()]
+        } else {
+            Vec::new()
+        };
+        let made = self.each(images, |_, image, ()| Ok(Thumbnail::of(image)));
+        Ok(made.await?.pop())
     }
 
     /// The places in these tiles where there may be people.
