@@ -49,7 +49,7 @@ const FOLLOW_QUALITY: f32 = 0.1;
 /// network completes people who have left.
 const MIN_IN_FRAME: f32 = 0.4;
 /// From this worth on (of a pose found by several looks) somebody new is believed at once.
-const INSTANT_QUALITY: f32 = 0.4;
+const INSTANT_QUALITY: f32 = 0.3;
 
 /// What belongs to one track beside its place.
 #[derive(Clone, Debug)]
