@@ -134,8 +134,8 @@ impl Perception for BlazePosePerception {
             .map_err(|e| model_file("BlazePose", &e))
     }
 
-    fn new_state(&self, _clip: &ClipSettings) -> Clip {
-        Clip::new(&self.config.blazepose)
+    fn new_state(&self, clip: &ClipSettings) -> Clip {
+        Clip::new(&self.config.blazepose, !clip.tracking)
     }
 
     async fn look(

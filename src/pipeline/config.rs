@@ -71,8 +71,11 @@ pub struct BlazePoseConfig {
     pub nms_iou: f32,
     /// Pose flag of the landmark network from which a pose is kept.
     pub pose_threshold: f32,
-    /// Quality (pose flag × heat × agreement of two crops) from which somebody new is believed.
+    /// Quality (pose flag × heat × agreement of two crops) from which somebody new in a clip is
+    /// believed.
     pub min_quality: f32,
+    /// The same in a single frame, where nothing false can linger.
+    pub min_quality_photo: f32,
     /// One more crop from the auxiliary points of the first.
     pub refine: bool,
     /// Frames from one full search of a clip to the next; 0: only when somebody is lost.
@@ -99,6 +102,7 @@ impl Default for BlazePoseConfig {
             nms_iou: 0.3,
             pose_threshold: 0.5,
             min_quality: 0.3,
+            min_quality_photo: 0.18,
             refine: true,
             search_every: 8,
             watch: true,

@@ -106,6 +106,12 @@ impl<P: Perception> Engine<P> {
         frames: Vec<FrameInput>,
         settings: ClipSettings,
     ) -> impl Future<Output = Result<Vec<FrameResult>, EngineError>> + Send + use<P> {
+        // A single frame is a photo: there is nothing to follow.
+        let tracking = settings.tracking && frames.len() > 1;
+        let settings = ClipSettings {
+            tracking,
+            ..settings
+        };
         self.open_clip(settings).process(ctl, frames)
     }
 

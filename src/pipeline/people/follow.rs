@@ -77,6 +77,8 @@ impl Carried {
 /// The memory of a clip.
 #[derive(Clone, Debug)]
 pub struct Clip {
+    /// A frame by itself.
+    photo: bool,
     tracker: Tracker,
     carried: BTreeMap<u32, Carried>,
     /// The last frame, if watching.
@@ -84,12 +86,13 @@ pub struct Clip {
 }
 
 impl Clip {
-    pub fn new(config: &BlazePoseConfig) -> Self {
+    pub fn new(config: &BlazePoseConfig, photo: bool) -> Self {
         let tracker = TrackerConfig {
             max_predicted: config.max_predicted,
             ..TrackerConfig::default()
         };
         Self {
+            photo,
             tracker: Tracker::new(tracker),
             carried: BTreeMap::new(),
             before: None,
@@ -123,9 +126,14 @@ impl Clip {
             }
         };
         self.before = thumbnail;
-        let people = select::people(found, look.config.min_quality, max_persons);
-        let first = frame.index == 0;
-        let observations: Vec<Observation> = people.iter().map(|p| observation(p, first)).collect();
+        let enough = if self.photo {
+            look.config.min_quality_photo
+        } else {
+            look.config.min_quality
+        };
+        let people = select::people(found, enough, max_persons);
+        let observations: Vec<Observation> =
+            people.iter().map(|p| observation(p, self.photo)).collect();
         let size = (frame.image.width as f32, frame.image.height as f32);
         let records = self.tracker.update(frame.time_s, size, &observations);
         self.carried
@@ -375,14 +383,14 @@ impl Carried {
     }
 }
 
-/// In a clip's first frame, or a photo, there is nothing to wait for: who is found is believed.
-fn observation(pose: &Pose, first: bool) -> Observation {
+/// In a photo there is nothing to wait for: who is found is believed.
+fn observation(pose: &Pose, photo: bool) -> Observation {
     let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
     Observation {
         bbox: pose.bbox(),
         // In the tracker's measure, where a half is enough to be believed at once.
         score: (0.5 * pose.quality() * votes / INSTANT_QUALITY)
-            .max(if first { 0.5 } else { 0.0 })
+            .max(if photo { 0.5 } else { 0.0 })
             .min(1.0),
         keypoints: pose.points(),
         joints: pose.landmarks.world.to_vec(),
