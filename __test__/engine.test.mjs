@@ -217,6 +217,12 @@ test('wrong options of a call reject and name themselves', async () => {
   }
 })
 
+test('what was settled with the clip is not an option of its calls', async () => {
+  const clip = engine.openClip({ fps: 25 })
+  await assert.rejects(clip.processFrames([raw(0)], { fps: 30 }), /no option "fps"/)
+  assert.throws(() => engine.openClip({ timeoutMs: 5 }), /no option "timeoutMs"/)
+})
+
 test('engines and clips are not made with new', () => {
   assert.throws(() => new pose4d.PoseEngine(), /createEngine/)
   assert.throws(() => new pose4d.PoseClip(), /openClip/)
