@@ -114,8 +114,10 @@ test('a call out of time rejects', async () => {
 })
 
 test('a full queue rejects the call with the numbers', async () => {
-  await using(await createEngine({ ...FAST, maxQueuedFrames: 6 }), async (small) => {
-    const first = small.processFrames(rawFrames(0, 5))
+  const image = sample()
+  const photos = [...Array(5).keys()].map((frameNumber) => ({ frameNumber, image }))
+  await using(await createEngine({ ...FAST, threads: 1, maxQueuedFrames: 6 }), async (small) => {
+    const first = small.processFrames(photos)
     assert.equal(small.health().queuedFrames, 5)
     await assert.rejects(small.processFrames(rawFrames(0, 2)), (error) => {
       assert.equal(error.code, 'ERR_POSE4D_QUEUE_FULL')
