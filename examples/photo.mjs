@@ -9,6 +9,7 @@ const engine = await createEngine()
 try {
   const [result] = await engine.processFrames([{ frameNumber: 0, imagePath }], { tracking: false })
   if (result.errorCode) throw new Error(`${result.errorCode}: ${result.error}`)
+  if (result.persons.length === 0) console.log('nobody found')
   for (const person of result.persons) {
     const [x1, y1, x2, y2] = Array.from(person.box, Math.round)
     const { left_knee: left, right_knee: right } = person.jointAngles3d ?? {}

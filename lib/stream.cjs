@@ -29,15 +29,33 @@ const labelled = (kind, promise) =>
     (error) => ({ kind, failed: true, error }),
   )
 
-/** Rejects when the signal aborts; otherwise stays pending. */
-function aborted(signal, cleanUps) {
-  if (!signal) return undefined
-  return new Promise((resolve) => {
-    const tell = () => resolve({ kind: 'aborted', error: signal.reason })
-    signal.addEventListener('abort', tell, { once: true })
-    cleanUps.push(() => signal.removeEventListener('abort', tell))
-    if (signal.aborted) tell()
-  })
+/**
+ * Waits for the first of several, or for the signal. Not `Promise.race` with a promise of the
+ * signal: that one never settles, and would keep every frame that ever won against it.
+ */
+class Waiting {
+  #signal
+  #wake = () => {}
+
+  constructor(signal, cleanUps) {
+    this.#signal = signal
+    const tell = () => this.#wake(this.#aborted())
+    signal?.addEventListener('abort', tell, { once: true })
+    cleanUps.push(() => signal?.removeEventListener('abort', tell))
+  }
+
+  /** What the first of the labelled promises brings, or `{ kind: 'aborted', error }`. */
+  first(promises) {
+    if (this.#signal?.aborted) return this.#aborted()
+    return new Promise((resolve) => {
+      this.#wake = resolve
+      for (const promise of promises) promise.then(resolve)
+    })
+  }
+
+  #aborted() {
+    return { kind: 'aborted', error: this.#signal.reason }
+  }
 }
 
 function checkInFlight(maxInFlight, usual) {
@@ -65,7 +83,7 @@ async function* stream(nativeEngine, frames, options, usual) {
     const session = native(() => nativeEngine.openStream(job.native, settings))
     cleanUps.push(() => session.close())
     source = iteratorOf(frames)
-    const stop = aborted(concerns.signal, cleanUps)
+    const waiting = new Waiting(concerns.signal, cleanUps)
     for (;;) {
       if (!ended && !pull && inFlight < limit) {
         pull = labelled(
@@ -75,7 +93,7 @@ async function* stream(nativeEngine, frames, options, usual) {
       }
       if (inFlight > 0 && !next) next = labelled('result', session.next())
       if (!pull && !next) return
-      const { kind, value, failed, error } = await Promise.race([stop, next, pull].filter(Boolean))
+      const { kind, value, failed, error } = await waiting.first([next, pull].filter(Boolean))
       if (kind === 'aborted') throw error
       if (kind === 'frame') pull = undefined
       else next = undefined

@@ -52,7 +52,9 @@ class Side {
     side.child.stdin.on('error', () => {})
     side.gone = new Promise((done) => {
       side.child.on('error', (error) => done(error.message))
-      side.child.on('exit', (code, signal) => done(`ended with ${signal ?? code}: ${side.errors.trim()}`))
+      side.child.on('exit', (code, signal) =>
+        done(`ended with ${signal ?? code}: ${side.errors.trim()}`),
+      )
     })
     side.lines = createInterface({ input: side.child.stdout })[Symbol.asyncIterator]()
     try {
@@ -177,7 +179,12 @@ function buildNetworks(env) {
 async function networks({ frames, report }) {
   const env = cargoEnvironment()
   const photo = join(frames, readdirSync(frames)[0])
-  const ours = await Side.start('pose4d networks', buildNetworks(env), [modelFolder(), photo, '1'], env)
+  const ours = await Side.start(
+    'pose4d networks',
+    buildNetworks(env),
+    [modelFolder(), photo, '1'],
+    env,
+  )
   const theirs = await Side.start('TFLite', python, [
     join(PEERS, 'tflite.py'),
     modelFolder(),
@@ -210,7 +217,10 @@ const throughApi = (frames, threads) =>
 
 async function pipeline({ frames, report }) {
   const ours = await throughApi(frames, 1)
-  const theirs = await Side.start('MediaPipe', python, [join(PEERS, 'mediapipe_pipeline.py'), frames])
+  const theirs = await Side.start('MediaPipe', python, [
+    join(PEERS, 'mediapipe_pipeline.py'),
+    frames,
+  ])
   report.sides.push(ours, theirs)
   if (ours.missing) throw new Error(ours.missing)
   if (theirs.missing) return
@@ -231,7 +241,9 @@ async function cores({ frames, report }) {
   if (two.missing || one.missing) throw new Error(two.missing ?? one.missing)
   note('a clip at the defaults: 2 threads, 1 thread, 1 thread / 2 threads')
   const sides = [two, one].map((side) => ({ side, task: 'clip' }))
-  report.rows.push(await compare('clip, 2 threads / 1 thread', ...sides, { repeat: 1, wanted: 1.8 }))
+  report.rows.push(
+    await compare('clip, 2 threads / 1 thread', ...sides, { repeat: 1, wanted: 1.8 }),
+  )
 }
 
 async function main() {
@@ -239,7 +251,8 @@ async function main() {
   const parts = { networks, pipeline, cores }
   const chosen = options.only.split(',')
   const unknown = chosen.find((name) => !parts[name])
-  if (unknown) throw new Error(`--only ${unknown}: expected some of ${Object.keys(parts).join(', ')}`)
+  if (unknown)
+    throw new Error(`--only ${unknown}: expected some of ${Object.keys(parts).join(', ')}`)
   const frames = mkdtempSync(join(tmpdir(), 'pose4d-bench-'))
   const report = { machine: `${cpus().length} x ${cpus()[0]?.model}`, rows: [], sides: [] }
   const failures = []
@@ -248,7 +261,9 @@ async function main() {
     note(`${report.machine}; ${report.material}; ${options.rounds} rounds`)
     for (const name of chosen) {
       const before = report.sides.length
-      await parts[name]({ frames, report }).catch((error) => failures.push(`${name}: ${error.message}`))
+      await parts[name]({ frames, report }).catch((error) =>
+        failures.push(`${name}: ${error.message}`),
+      )
       await Promise.all(report.sides.slice(before).map((side) => side.stop()))
     }
   } finally {
@@ -260,14 +275,26 @@ async function main() {
 
 function print({ machine, material, rows, sides }, failures) {
   const versions = sides.filter((side) => side.version).map((side) => side.version)
-  const missing = sides.filter((side) => side.missing).map(({ name, missing }) => ({ name, missing }))
+  const missing = sides
+    .filter((side) => side.missing)
+    .map(({ name, missing }) => ({ name, missing }))
   if (options.json) {
-    const document = { machine, material, rounds: Number(options.rounds), versions, rows, missing, failures }
+    const document = {
+      machine,
+      material,
+      rounds: Number(options.rounds),
+      versions,
+      rows,
+      missing,
+      failures,
+    }
     console.log(JSON.stringify(document, null, 2))
     return
   }
   console.log(`\n${machine}; ${material}\n${[...new Set(versions)].join('\n')}\n`)
-  console.log(`${'medians: ours / peer'.padEnd(44)} ${'ours'.padStart(11)}  ${'peer'.padStart(11)}  ratio (over rounds)`)
+  console.log(
+    `${'medians: ours / peer'.padEnd(44)} ${'ours'.padStart(11)}  ${'peer'.padStart(11)}  ratio (over rounds)`,
+  )
   for (const row of rows) {
     console.log(rowText(row))
     if (row.ourSeen !== row.theirSeen)

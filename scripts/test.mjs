@@ -21,7 +21,7 @@ const single = (action) => async () => {
 const cargo = (...args) => run('cargo', args, { env: cargoEnvironment() })
 const script = (name, ...args) => run(process.execPath, [path.join(ROOT, 'scripts', name), ...args])
 
-/** Rust tests, counted from cargo's own summaries. */
+/** Rust tests, counted from cargo's own summaries and from those of the parity comparisons. */
 async function rustTests() {
   const counts = { passed: 0, failed: 0, skipped: 0 }
   let text = ''
@@ -36,6 +36,13 @@ async function rustTests() {
     counts.passed += Number(passed)
     counts.failed += Number(failed)
     counts.skipped += Number(ignored)
+  }
+  for (const [, judged, failed, skipped] of text.matchAll(
+    /^(\d+) judged, (\d+) failed, (\d+) skipped$/gm,
+  )) {
+    counts.passed += Number(judged) - Number(failed)
+    counts.failed += Number(failed)
+    counts.skipped += Number(skipped)
   }
   return outcome(status, counts, 'no Rust test ran')
 }
@@ -85,7 +92,9 @@ async function types() {
 
 const STEPS = {
   'rust format': single(() => cargo('fmt', '--all', '--check')),
-  'js format and lint': single(() => runTool('@biomejs/biome/bin/biome', ['ci', '.'])),
+  'js format and lint': single(() =>
+    runTool('@biomejs/biome/bin/biome', ['ci', '.', '--colors=off']),
+  ),
   build: single(() => script('build.mjs', '--check-types')),
   'rust lint': single(() =>
     cargo('clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),

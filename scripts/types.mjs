@@ -40,7 +40,9 @@ async function declarations(rawFile) {
 }
 
 export async function writeDeclarations(rawFile) {
-  await writeFile(TARGET, await declarations(rawFile))
+  if (!(await declarationsAreFresh(rawFile))) {
+    await writeFile(TARGET, await declarations(rawFile))
+  }
 }
 
 /** Whether the committed index.d.ts is what the sources give. */

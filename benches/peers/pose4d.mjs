@@ -12,7 +12,13 @@ const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 /** What mp.solutions.pose does: the best detection of the whole frame, then follow it. */
 const AS_MEDIAPIPE = {
   maxPersons: 1,
-  blazepose: { tileScales: [], detectionThreshold: 0.5, nmsIou: 0.3, refine: false, searchEvery: 0 },
+  blazepose: {
+    tileScales: [],
+    detectionThreshold: 0.5,
+    nmsIou: 0.3,
+    refine: false,
+    searchEvery: 0,
+  },
 }
 
 async function main([folder, threads]) {
@@ -49,7 +55,9 @@ const TASKS = {
     for (let round = 0; round < repeat; round++) {
       const clip = engine.openClip()
       const start = performance.now()
-      checked(await clip.processFrames(images.map((image, frameNumber) => ({ frameNumber, image }))))
+      checked(
+        await clip.processFrames(images.map((image, frameNumber) => ({ frameNumber, image }))),
+      )
       ms.push((performance.now() - start) / images.length)
       await clip.close?.()
     }

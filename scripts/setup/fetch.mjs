@@ -16,6 +16,8 @@ const TORCH = `torch==${TORCH_VERSION}`
 const ABANDONED_MS = 24 * 3600 * 1000
 /** NVIDIA's libraries that libtorch_cpu itself needs, as extras of the package that pins them. */
 const NVIDIA_PARTS = { cudart: 'nvidia-cuda-runtime', cupti: 'nvidia-cuda-cupti' }
+/** Size of the torch wheel in MB, to say what is coming. */
+const WHEEL_MB = { 'linux-x64': 530, 'linux-arm64': 420, 'darwin-arm64': 80, 'win32-x64': 115 }
 /** Link libraries and helpers that Windows and macOS need beside the two main ones. */
 const EXTRA_MEMBERS = {
   darwin: ['libtorch.dylib', 'libomp.dylib'],
@@ -29,6 +31,9 @@ export const say = (line) => process.stderr.write(`libtorch: ${line}\n`)
  * it and against being cut off: the folder appears whole, or not at all.
  */
 export async function fetchLibtorch({ platform = process.platform, arch = process.arch } = {}) {
+  if (!(`${platform}-${arch}` in WHEEL_MB)) {
+    throw new Error(`PyPI has no torch ${TORCH_VERSION} for ${platform}-${arch}`)
+  }
   const target = cachedRuntime(process.env, platform, arch)
   const parent = path.dirname(target)
   await mkdir(parent, { recursive: true })
@@ -70,7 +75,8 @@ async function assemble(temp, platform, arch) {
   const given = process.env.POSE4D_WHEELS
   const source = given ? given : path.join(temp, 'wheels')
   const get = given ? null : downloader(source, platform, arch)
-  await get?.([TORCH], `downloading ${TORCH} from PyPI (about 530 MB, removed again afterwards)`)
+  const size = WHEEL_MB[`${platform}-${arch}`]
+  await get?.([TORCH], `downloading ${TORCH} from PyPI (${size} MB, removed again afterwards)`)
   const torchPath = await wheelIn(source, 'torch', TORCH_VERSION)
   if (!torchPath) throw new Error(`${source} holds no torch-${TORCH_VERSION}-….whl`)
   const wheels = [await openWheel(torchPath)]

@@ -13,7 +13,6 @@ mod lifetime;
 mod model;
 mod options;
 mod overlay;
-mod placeholder;
 mod results;
 mod runtime;
 mod value;

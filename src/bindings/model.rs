@@ -3,9 +3,8 @@
 use crate::pipeline::config::EngineConfig;
 use crate::pipeline::error::EngineError;
 
-/// LEAD: replace `placeholder` by `crate::pipeline::blazepose` (BlazePosePerception) and delete
-/// placeholder.rs; nothing else in bindings/ knows the type.
-pub type Model = super::placeholder::Nobody;
+/// What workers run.
+pub type Model = crate::pipeline::blazepose::BlazePosePerception;
 
 /// The model's public name.
 pub const NAME: &str = "blazepose";

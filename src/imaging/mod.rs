@@ -5,6 +5,7 @@ pub mod draw;
 pub mod encode;
 pub mod error;
 mod jpeg;
+mod jpeg_pixels;
 pub mod pixels;
 mod sniff;
 pub mod warp;

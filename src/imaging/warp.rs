@@ -329,8 +329,8 @@ fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
                 pivot = j;
             }
         }
-        // Not `<`: a NaN is no pivot either.
-        if !(rows[pivot][i].abs() >= f64::EPSILON * 100.0) {
+        let size = rows[pivot][i].abs();
+        if size.is_nan() || size < f64::EPSILON * 100.0 {
             return None;
         }
         rows.swap(i, pivot);

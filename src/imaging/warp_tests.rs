@@ -9,7 +9,7 @@ fn image(width: usize, height: usize, kind: u8) -> Rgb8 {
         for x in 0..width {
             for c in 0..3 {
                 let smooth = x * 2 + y * 3 + c * 80 + ((x * y) >> 5);
-                let noise = (x * 7919 + y * 104_729 + c * 1_299_709) % 65_521 * 40_503 >> 8;
+                let noise = ((x * 7919 + y * 104_729 + c * 1_299_709) % 65_521 * 40_503) >> 8;
                 data.push(if kind == 1 { noise } else { smooth } as u8);
             }
         }

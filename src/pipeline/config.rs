@@ -12,6 +12,17 @@ pub enum Variant {
     Heavy,
 }
 
+impl Variant {
+    /// Its name in MediaPipe's files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lite => "lite",
+            Self::Full => "full",
+            Self::Heavy => "heavy",
+        }
+    }
+}
+
 /// The engine as a whole. Mirrors `EngineConfig` in `index.d.ts`.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -60,6 +71,8 @@ pub struct BlazePoseConfig {
     pub nms_iou: f32,
     /// Pose flag of the landmark network from which a pose is kept.
     pub pose_threshold: f32,
+    /// Quality (pose flag × heat × agreement of two crops) from which somebody new is believed.
+    pub min_quality: f32,
     /// One more crop from the auxiliary points of the first.
     pub refine: bool,
     /// Frames from one full search of a clip to the next; 0: only when somebody is lost.
@@ -78,13 +91,14 @@ impl Default for BlazePoseConfig {
     fn default() -> Self {
         Self {
             variant: Variant::Full,
-            tile_scales: vec![0.6, 0.4],
-            tile_overlap: 0.4,
-            detection_threshold: 0.2,
+            tile_scales: vec![0.6, 0.45, 0.33],
+            tile_overlap: 0.5,
+            detection_threshold: 0.3,
             nms_iou: 0.3,
             pose_threshold: 0.5,
+            min_quality: 0.3,
             refine: true,
-            search_every: 10,
+            search_every: 8,
             smoothing: false,
             constant_bones: true,
             heatmap_kernel: 7,

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod ahead;
+pub mod blazepose;
 mod call;
 pub mod clip;
 pub mod config;

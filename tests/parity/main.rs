@@ -3,7 +3,6 @@
 //! Cases are read from the folder in `POSE4D_GOLDENS` or, when that is not set, from the
 //! project's own `tests/fixtures/goldens`. A case is known only by what lies in its folder.
 
-mod euro;
 mod models;
 mod photos;
 mod reference;
@@ -25,6 +24,8 @@ fn main() -> ExitCode {
         println!("parity: test");
         return ExitCode::SUCCESS;
     }
+    // As the engine's workers run: side by side, one thread each.
+    tch::set_num_threads(1);
     let goldens = match std::env::var_os("POSE4D_GOLDENS") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/goldens"),

@@ -9,8 +9,8 @@ use pose4d::geometry::roi::Roi;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::models::blazepose::detector::whole;
 use pose4d::models::blazepose::{Detection, Landmarks, regions};
+use pose4d::tracking::one_euro::{LandmarkFilter, OneEuro, OneEuroConfig};
 
-use crate::euro::OneEuro;
 use crate::models::{Models, photo};
 use crate::photos::distances;
 use crate::reference::{MpPerson, files, name_of, read_json};
@@ -103,18 +103,18 @@ struct Follower {
 }
 
 struct Smoothing {
-    pixels: OneEuro,
-    world: OneEuro,
+    pixels: LandmarkFilter,
+    world: LandmarkFilter,
 }
 
 impl Follower {
     fn new(smoothed: bool) -> Self {
         Self {
             region: None,
-            aux: OneEuro::new(0.01, 10.0, 1.0),
+            aux: OneEuro::new(OneEuroConfig::AUXILIARY),
             smoothing: smoothed.then(|| Smoothing {
-                pixels: OneEuro::new(0.05, 80.0, 1.0),
-                world: OneEuro::new(0.1, 40.0, 1.0),
+                pixels: LandmarkFilter::new(OneEuroConfig::IMAGE),
+                world: LandmarkFilter::new(OneEuroConfig::WORLD),
             }),
         }
     }
@@ -125,18 +125,11 @@ impl Follower {
         image: &Rgb8,
         time_s: f64,
     ) -> Result<Option<Landmarks>, String> {
-        let region = match self.region {
-            Some(region) => region,
-            None => {
-                let found = models
-                    .detector
-                    .detect(image, &whole(image), THRESHOLD, NMS_IOU)
-                    .map_err(|e| e.to_string())?;
-                match found.first().map(Detection::region) {
-                    Some(region) => region,
-                    None => return Ok(None),
-                }
-            }
+        let Some(region) = self
+            .region
+            .map_or_else(|| search(models, image), |r| Ok(Some(r)))?
+        else {
+            return Ok(None);
         };
         let net = models
             .landmarkers
@@ -149,38 +142,36 @@ impl Follower {
             *self = Self::new(self.smoothing.is_some());
             return Ok(None);
         }
-        // The scale of the filters: the circle around the body, without the region's margin.
-        let scale = 1.0 / f64::from(regions::from_points(pose.aux[0], pose.aux[1]).size / 1.25);
-        let mut aux: Vec<f64> = pose.aux.iter().flatten().map(|&v| f64::from(v)).collect();
-        self.aux.apply(time_s, scale, &mut aux);
-        self.region = Some(regions::from_points(
-            [aux[0] as f32, aux[1] as f32],
-            [aux[2] as f32, aux[3] as f32],
-        ));
+        let [[x0, y0], [x1, y1]] = pose.aux;
+        let size = 2.0 * (x1 - x0).hypot(y1 - y0);
+        let mut aux = pose.aux;
+        self.aux.apply(time_s, 1.0 / size, aux.as_flattened_mut());
+        self.region = Some(regions::from_points(aux[0], aux[1]));
         if let Some(smoothing) = &mut self.smoothing {
-            smoothing.apply(time_s, scale, &mut pose);
+            smoothing.apply(time_s, size, &mut pose);
         }
         Ok(Some(pose))
     }
 }
 
+fn search(models: &mut Models, image: &Rgb8) -> Result<Option<Roi>, String> {
+    let found = models
+        .detector
+        .detect(image, &whole(image), THRESHOLD, NMS_IOU);
+    Ok(found
+        .map_err(|e| e.to_string())?
+        .first()
+        .map(Detection::region))
+}
+
 impl Smoothing {
-    fn apply(&mut self, time_s: f64, scale: f64, pose: &mut Landmarks) {
-        let mut pixels: Vec<f64> = pose
-            .points
-            .iter()
-            .flat_map(|p| [p.x, p.y, p.z])
-            .map(f64::from)
-            .collect();
-        self.pixels.apply(time_s, scale, &mut pixels);
-        for (point, v) in pose.points.iter_mut().zip(pixels.chunks_exact(3)) {
-            [point.x, point.y, point.z] = [v[0] as f32, v[1] as f32, v[2] as f32];
+    fn apply(&mut self, time_s: f64, size: f32, pose: &mut Landmarks) {
+        let mut pixels = pose.points.map(|p| [p.x, p.y, p.z]);
+        self.pixels.apply(time_s, Some(size), &mut pixels, &mut []);
+        for (point, [x, y, z]) in pose.points.iter_mut().zip(pixels) {
+            (point.x, point.y, point.z) = (x, y, z);
         }
-        let mut world: Vec<f64> = pose.world.iter().flatten().map(|&v| f64::from(v)).collect();
-        self.world.apply(time_s, 1.0, &mut world);
-        for (joint, v) in pose.world.iter_mut().zip(world.chunks_exact(3)) {
-            *joint = [v[0] as f32, v[1] as f32, v[2] as f32];
-        }
+        self.world.apply(time_s, None, &mut pose.world, &mut []);
     }
 }
 

@@ -1,3 +1,10 @@
 //! Finding people in a frame and following them through a clip, with BlazePose.
 
+pub mod candidates;
+pub mod follow;
+pub mod person;
+pub mod pose;
+pub mod search;
+pub mod select;
 pub mod tiles;
+pub mod worker;

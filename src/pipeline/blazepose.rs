@@ -1,0 +1,190 @@
+//! BlazePose as the engine runs it.
+
+use tch::Device;
+
+use super::config::EngineConfig;
+use super::control::JobControl;
+use super::error::{DEVICE, EngineError, KEYPOINT_SET, MODEL_FILE};
+use super::people::follow::{Clip, Sightings};
+use super::people::person::Shape;
+use super::people::search::Looker;
+use super::people::tiles::{Tile, tiles};
+use super::people::worker::Networks;
+use super::perception::{ClipSettings, FrameView, Perception};
+use super::pool::{Pool, Priority};
+use super::result::Person;
+use crate::checkpoint::tflite::TfliteFile;
+use crate::geometry::joints::KeypointSet;
+use crate::models::blazepose::ModelError;
+
+/// The model family with its files and settings.
+pub struct BlazePosePerception {
+    config: EngineConfig,
+    shape: Shape,
+    device: Device,
+    detector: Vec<u8>,
+    landmark: Vec<u8>,
+}
+
+impl BlazePosePerception {
+    /// `detector` and `landmark` are whole `.tflite` files.
+    pub fn new(
+        config: &EngineConfig,
+        detector: Vec<u8>,
+        landmark: Vec<u8>,
+    ) -> Result<Self, EngineError> {
+        let set = config.keypoints.unwrap_or(KeypointSet::Blazepose33);
+        let shape = Shape::new(set, config.focal_length).ok_or_else(|| {
+            let message = format!(
+                "keypoints: \"{}\" is not measured by BlazePose; use \"blazepose33\" or \"coco17\"",
+                set.as_str()
+            );
+            EngineError::new(KEYPOINT_SET, message)
+        })?;
+        for (name, file) in [("detector", &detector), ("landmark", &landmark)] {
+            TfliteFile::parse(file).map_err(|e| model_file(name, &e.into()))?;
+        }
+        let device = device(&config.device)?;
+        Ok(Self {
+            config: config.clone(),
+            shape,
+            device,
+            detector,
+            landmark,
+        })
+    }
+
+    fn looker<'a>(
+        &'a self,
+        pool: &'a Pool<Networks>,
+        ctl: &'a JobControl,
+        frame: &'a FrameView,
+        priority: Priority,
+    ) -> Looker<'a> {
+        Looker {
+            pool,
+            ctl,
+            image: &frame.image,
+            config: &self.config.blazepose,
+            priority,
+        }
+    }
+
+    /// Everything in a clip's first frame; later, every so often, the whole frame and one scale of
+    /// tiles in turn.
+    fn due(&self, frame: &FrameView) -> Option<Vec<Tile>> {
+        let config = &self.config.blazepose;
+        let (width, height) = (frame.image.width, frame.image.height);
+        if frame.index == 0 {
+            return Some(tiles(
+                width,
+                height,
+                &config.tile_scales,
+                config.tile_overlap,
+            ));
+        }
+        let every = u64::from(config.search_every);
+        if every == 0 || frame.index % every != 0 {
+            return None;
+        }
+        let turn = (frame.index / every) as usize % config.tile_scales.len().max(1);
+        let scale = config.tile_scales.get(turn).copied();
+        Some(tiles(width, height, scale.as_slice(), config.tile_overlap))
+    }
+}
+
+fn model_file(name: &str, error: &ModelError) -> EngineError {
+    let message = format!(
+        "the {name} network cannot be read: {error}; reinstall the package @mediapipe/pose"
+    );
+    EngineError::new(MODEL_FILE, message)
+}
+
+fn device(name: &str) -> Result<Device, EngineError> {
+    let refuse = |why: &str| {
+        let message =
+            format!("device: \"{name}\" {why}; use \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"");
+        Err(EngineError::new(DEVICE, message))
+    };
+    let index = match name {
+        // BlazePose is small: workers on the processor beat one queue before the card.
+        "auto" | "cpu" => return Ok(Device::Cpu),
+        "cuda" => 0,
+        _ => match name.strip_prefix("cuda:").map(str::parse::<usize>) {
+            Some(Ok(index)) => index,
+            _ => return refuse("is not known"),
+        },
+    };
+    let count = tch::Cuda::device_count().max(0) as usize;
+    if index >= count {
+        return refuse(&format!(
+            "is not there: this process sees {count} CUDA devices"
+        ));
+    }
+    Ok(Device::Cuda(index))
+}
+
+impl Perception for BlazePosePerception {
+    type Worker = Networks;
+    type Sightings = Sightings;
+    type State = Clip;
+
+    fn build_worker(&self, _index: usize) -> Result<Networks, EngineError> {
+        Networks::load(&self.detector, &self.landmark, self.device)
+            .map_err(|e| model_file("BlazePose", &e))
+    }
+
+    fn new_state(&self, _clip: &ClipSettings) -> Clip {
+        Clip::new(&self.config.blazepose)
+    }
+
+    async fn look(
+        &self,
+        pool: &Pool<Networks>,
+        ctl: &JobControl,
+        frame: &FrameView,
+    ) -> Result<Sightings, EngineError> {
+        let due = if frame.boxes.is_some() {
+            None
+        } else {
+            self.due(frame)
+        };
+        let Some(tiles) = due else {
+            return Ok(Sightings::default());
+        };
+        let look = self.looker(pool, ctl, frame, Priority::Ahead);
+        let searched = tiles.len() > 1 || self.config.blazepose.tile_scales.is_empty();
+        let limit = self.config.max_persons * 4;
+        let candidates = look
+            .detect(tiles, self.config.blazepose.detection_threshold, limit)
+            .await?;
+        Ok(Sightings {
+            candidates,
+            searched,
+        })
+    }
+
+    async fn follow(
+        &self,
+        state: &mut Clip,
+        pool: &Pool<Networks>,
+        ctl: &JobControl,
+        frame: &FrameView,
+        sightings: Sightings,
+    ) -> Result<Vec<Person>, EngineError> {
+        let look = self.looker(pool, ctl, frame, Priority::Follow);
+        state
+            .step(
+                &look,
+                &self.shape,
+                frame,
+                sightings,
+                self.config.max_persons,
+            )
+            .await
+    }
+
+    fn version(&self) -> String {
+        format!("blazepose-{}", self.config.blazepose.variant.as_str())
+    }
+}

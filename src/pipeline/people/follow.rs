@@ -1,0 +1,372 @@
+//! What a clip remembers, and one step of following: look where people were, then where they may
+//! be, then tell who is who.
+
+use std::collections::BTreeMap;
+
+use super::candidates::Candidate;
+use super::person::{Body, Shape, Standing};
+use super::pose::{Found, Pose};
+use super::search::Looker;
+use super::select;
+use super::tiles::{self, Tile};
+use crate::geometry::roi::Roi;
+use crate::models::blazepose::regions;
+use crate::pipeline::config::BlazePoseConfig;
+use crate::pipeline::error::EngineError;
+use crate::pipeline::perception::FrameView;
+use crate::pipeline::result::{Person, Source};
+use crate::tracking::bones::BoneLengths;
+use crate::tracking::config::TrackerConfig;
+use crate::tracking::observation::{Observation, Origin, Record};
+use crate::tracking::one_euro::{LandmarkFilter, OneEuroConfig};
+use crate::tracking::tracker::Tracker;
+
+type Result<T> = std::result::Result<T, EngineError>;
+
+/// What a frame shows by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Sightings {
+    pub candidates: Vec<Candidate>,
+    /// Whether tiles were looked at, and not the whole frame alone.
+    pub searched: bool,
+}
+
+/// A second look spans this many body sizes around the expected place.
+const LOOK_AGAIN_SPANS: [f32; 2] = [2.5, 5.0];
+/// And lowers the detector's threshold by this factor: the pose flag decides.
+const LOOK_AGAIN_THRESHOLD: f32 = 0.5;
+/// A followed pose may be this far from where it is expected, in body sizes.
+const MAX_JUMP: f32 = 1.0;
+/// Quality from which a followed pose is believed.
+const FOLLOW_QUALITY: f32 = 0.1;
+/// From this worth on (of a pose found by several looks) somebody new is believed at once.
+const INSTANT_QUALITY: f32 = 0.4;
+
+/// What belongs to one track beside its place.
+#[derive(Clone, Debug)]
+struct Carried {
+    /// Where to look in the next frame; `None` while lost.
+    region: Option<Roi>,
+    aux: LandmarkFilter,
+    image: LandmarkFilter,
+    world: LandmarkFilter,
+    bones: BoneLengths,
+}
+
+impl Carried {
+    fn new() -> Self {
+        Self {
+            region: None,
+            aux: LandmarkFilter::new(OneEuroConfig::AUXILIARY),
+            image: LandmarkFilter::new(OneEuroConfig::IMAGE),
+            world: LandmarkFilter::new(OneEuroConfig::WORLD),
+            bones: BoneLengths::new(),
+        }
+    }
+}
+
+/// The memory of a clip.
+#[derive(Clone, Debug)]
+pub struct Clip {
+    tracker: Tracker,
+    carried: BTreeMap<u32, Carried>,
+}
+
+impl Clip {
+    pub fn new(config: &BlazePoseConfig) -> Self {
+        let tracker = TrackerConfig {
+            max_predicted: config.max_predicted,
+            ..TrackerConfig::default()
+        };
+        Self {
+            tracker: Tracker::new(tracker),
+            carried: BTreeMap::new(),
+        }
+    }
+
+    /// One frame, in order.
+    pub async fn step(
+        &mut self,
+        look: &Looker<'_>,
+        shape: &Shape,
+        frame: &FrameView,
+        sightings: Sightings,
+        max_persons: usize,
+    ) -> Result<Vec<Person>> {
+        let found = match &frame.boxes {
+            Some(boxes) => {
+                let place = |b| Candidate {
+                    region: regions::from_box(b),
+                    score: 1.0,
+                    votes: 2,
+                };
+                look.poses(boxes.iter().map(|b| (place(b), Found::Given)).collect())
+                    .await?
+            }
+            None => self.find(look, frame, sightings, max_persons).await?,
+        };
+        let people = select::people(found, look.config.min_quality, max_persons);
+        let observations: Vec<Observation> = people.iter().map(observation).collect();
+        let size = (frame.image.width as f32, frame.image.height as f32);
+        let records = self.tracker.update(frame.time_s, size, &observations);
+        self.carried
+            .retain(|id, _| records.iter().any(|r| r.track_id == *id));
+        let mut persons = Vec::with_capacity(records.len());
+        for record in records {
+            let pose = record.matched.and_then(|i| people.get(i));
+            let person = self.describe(record, pose, look.config, shape, frame);
+            persons.extend(person);
+        }
+        Ok(persons)
+    }
+
+    /// Every pose of the frame, doubles included.
+    async fn find(
+        &self,
+        look: &Looker<'_>,
+        frame: &FrameView,
+        mut sightings: Sightings,
+        max_persons: usize,
+    ) -> Result<Vec<Pose>> {
+        let expected: BTreeMap<u32, Observation> =
+            self.tracker.predict(frame.time_s).into_iter().collect();
+        let mut poses = self.carry_on(look, &expected).await?;
+        if self.tracker.live().next().is_none() && frame.index > 0 && !sightings.searched {
+            let whole = tiles::tiles(frame.image.width, frame.image.height, &[], 0.0);
+            sightings.candidates = look
+                .detect(whole, look.config.detection_threshold, max_persons * 4)
+                .await?;
+        }
+        let fresh = |candidates: Vec<Candidate>, poses: &[Pose]| -> Vec<(Candidate, Found)> {
+            let new = candidates
+                .into_iter()
+                .filter(|c| !poses.iter().any(|p| explains(p, &c.region)));
+            new.map(|c| (c, Found::Detected)).collect()
+        };
+        poses.extend(look.poses(fresh(sightings.candidates, &poses)).await?);
+        for id in self.lost(&poses) {
+            let Some(there) = expected.get(&id) else {
+                continue;
+            };
+            if poses.iter().any(|p| near(p, there)) {
+                continue;
+            }
+            let again = self.look_again(look, id, there).await?;
+            if !again.is_empty() {
+                poses.extend(again);
+            } else if !sightings.searched && self.search_is_due(id) {
+                sightings.searched = true;
+                let all = self.all_tiles(look, frame);
+                let found = look
+                    .detect(all, look.config.detection_threshold, max_persons * 4)
+                    .await?;
+                poses.extend(look.poses(fresh(found, &poses)).await?);
+            }
+        }
+        Ok(poses)
+    }
+
+    /// The poses in the regions carried over from the last frame.
+    async fn carry_on(
+        &self,
+        look: &Looker<'_>,
+        expected: &BTreeMap<u32, Observation>,
+    ) -> Result<Vec<Pose>> {
+        let places: Vec<(u32, Roi)> = self
+            .carried
+            .iter()
+            .filter_map(|(&id, c)| c.region.map(|r| (id, r)))
+            .collect();
+        let seen = look
+            .landmarks(places.iter().map(|(_, r)| *r).collect())
+            .await?;
+        let poses = places
+            .into_iter()
+            .zip(seen)
+            .map(|((id, _), landmarks)| Pose {
+                score: landmarks.flag,
+                consistency: 1.0,
+                votes: 1,
+                found: Found::Carried(id),
+                landmarks,
+            });
+        let believed = |p: &Pose| {
+            p.landmarks.flag >= look.config.pose_threshold && p.quality() >= FOLLOW_QUALITY
+        };
+        let in_place = |p: &Pose| match p.found {
+            Found::Carried(id) => expected.get(&id).is_some_and(|there| near(p, there)),
+            _ => true,
+        };
+        Ok(poses.filter(|p| believed(p) && in_place(p)).collect())
+    }
+
+    /// Confirmed tracks without a pose of their own.
+    fn lost(&self, poses: &[Pose]) -> Vec<u32> {
+        let has_pose = |id: u32| poses.iter().any(|p| p.found == Found::Carried(id));
+        self.tracker
+            .live()
+            .filter(|t| t.confirmed() && !has_pose(t.id()))
+            .map(|t| t.id())
+            .collect()
+    }
+
+    /// A full search is paid for when somebody is lost, then ever more rarely.
+    fn search_is_due(&self, id: u32) -> bool {
+        let misses = self
+            .tracker
+            .live()
+            .find(|t| t.id() == id)
+            .map_or(0, |t| t.misses());
+        (misses + 1).is_power_of_two()
+    }
+
+    fn all_tiles(&self, look: &Looker<'_>, frame: &FrameView) -> Vec<Tile> {
+        let (width, height) = (frame.image.width, frame.image.height);
+        tiles::tiles(
+            width,
+            height,
+            &look.config.tile_scales,
+            look.config.tile_overlap,
+        )
+    }
+
+    /// Looks where a lost person is expected: the landmarks first, then the detector, closer up.
+    async fn look_again(
+        &self,
+        look: &Looker<'_>,
+        id: u32,
+        there: &Observation,
+    ) -> Result<Vec<Pose>> {
+        let near_enough = |mut poses: Vec<Pose>| {
+            poses.retain(|p| p.quality() >= FOLLOW_QUALITY && near(p, there));
+            poses
+        };
+        let found = Found::LookedAgain(id);
+        let region = regions::from_box(&there.bbox);
+        if !(region.size.is_finite() && region.size >= 1.0) {
+            return Ok(Vec::new());
+        }
+        let place = Candidate {
+            region,
+            score: 0.0,
+            votes: 1,
+        };
+        let mut poses = look.poses(vec![(place, found)]).await?;
+        poses.iter_mut().for_each(|p| p.score = p.landmarks.flag);
+        let poses = near_enough(poses);
+        if !poses.is_empty() {
+            return Ok(poses);
+        }
+        let body = there.bbox.width().max(there.bbox.height());
+        let tiles = LOOK_AGAIN_SPANS
+            .map(|span| Tile {
+                roi: Roi {
+                    size: body * span,
+                    rotation: 0.0,
+                    ..region
+                },
+                scale: 0.0,
+            })
+            .to_vec();
+        let threshold = look.config.detection_threshold * LOOK_AGAIN_THRESHOLD;
+        let candidates = look.detect(tiles, threshold, 4).await?;
+        let poses = look
+            .poses(candidates.into_iter().map(|c| (c, found)).collect())
+            .await?;
+        Ok(near_enough(poses))
+    }
+
+    fn describe(
+        &mut self,
+        record: Record,
+        pose: Option<&Pose>,
+        config: &BlazePoseConfig,
+        shape: &Shape,
+        frame: &FrameView,
+    ) -> Option<Person> {
+        let carried = self
+            .carried
+            .entry(record.track_id)
+            .or_insert_with(Carried::new);
+        let mut body = Body {
+            points: record.observation.keypoints,
+            joints: record.observation.joints,
+        };
+        match pose {
+            Some(pose) => carried.learn(pose, &mut body, config, frame.time_s),
+            None => carried.region = None,
+        }
+        if config.constant_bones {
+            body.joints = carried.bones.apply(&body.joints);
+        }
+        if !record.confirmed {
+            return None;
+        }
+        let source = match (record.origin, pose.map(|p| p.found)) {
+            (Origin::Guessed, _) | (_, None) => Source::Predicted,
+            (_, Some(Found::LookedAgain(_))) => Source::Recovered,
+            _ => Source::Detected,
+        };
+        let standing = Standing {
+            track_id: record.track_id,
+            bbox: record.observation.bbox,
+            score: pose.map_or(0.0, |p| p.score),
+            source,
+            tracking_confidence: record.confidence,
+        };
+        Some(shape.person(standing, &body, frame.image.width, frame.image.height))
+    }
+}
+
+impl Carried {
+    /// Takes in the pose of this frame; smooths the body if asked to.
+    fn learn(&mut self, pose: &Pose, body: &mut Body, config: &BlazePoseConfig, time_s: f64) {
+        let [center, rim] = pose.landmarks.aux;
+        let scale = 2.0 * (rim[0] - center[0]).hypot(rim[1] - center[1]);
+        let mut aux = [[center[0], center[1], 0.0], [rim[0], rim[1], 0.0]];
+        self.aux.apply(time_s, Some(scale), &mut aux, &mut []);
+        let region = regions::from_points([aux[0][0], aux[0][1]], [aux[1][0], aux[1][1]]);
+        self.region = (region.size.is_finite() && region.size >= 1.0).then_some(region);
+        if config.smoothing {
+            let mut sure: Vec<f32> = body.points.iter().map(|p| p[2]).collect();
+            let mut image: Vec<[f32; 3]> = body.points.iter().map(|p| [p[0], p[1], 0.0]).collect();
+            self.image.apply(time_s, Some(scale), &mut image, &mut sure);
+            self.world.apply(time_s, None, &mut body.joints, &mut []);
+            body.points = image
+                .iter()
+                .zip(&sure)
+                .map(|(p, &c)| [p[0], p[1], c])
+                .collect();
+        }
+        let confidences: Vec<f32> = body.points.iter().map(|p| p[2]).collect();
+        self.bones.observe(&body.joints, &confidences);
+    }
+}
+
+fn observation(pose: &Pose) -> Observation {
+    let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
+    Observation {
+        bbox: pose.bbox(),
+        // In the tracker's measure, where a half is enough to be believed at once.
+        score: (0.5 * pose.quality() * votes / INSTANT_QUALITY).min(1.0),
+        keypoints: pose.points(),
+        joints: pose.landmarks.world.to_vec(),
+    }
+}
+
+/// Whether somebody already found stands in that region.
+fn explains(pose: &Pose, region: &Roi) -> bool {
+    let own = pose.landmarks.next_region();
+    let small = own.size.min(region.size);
+    (own.cx - region.cx).hypot(own.cy - region.cy) < 0.25 * small
+        && own.size.max(region.size) < 1.6 * small
+}
+
+/// Whether a pose is where, and about as large as, somebody is expected.
+fn near(pose: &Pose, there: &Observation) -> bool {
+    let (own, expected) = (pose.bbox(), there.bbox);
+    let size = |b: &crate::geometry::boxes::BBox| b.width().max(b.height()).max(1.0);
+    let ([x, y], [ex, ey]) = (own.center(), expected.center());
+    let ratio = size(&own) / size(&expected);
+    (x - ex).hypot(y - ey) <= MAX_JUMP * size(&expected) && (0.4..=2.5).contains(&ratio)
+}
