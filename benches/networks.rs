@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|a| a != "--bench")
         .collect();
     let [folder, photo, threads @ ..] = arguments.as_slice() else {
-        println!("usage: networks <model folder> <photo> [threads]; `npm run bench` starts this");
+        eprintln!("usage: networks <model folder> <photo> [threads]; `npm run bench` starts this");
         return Ok(());
     };
     tch::set_num_threads(threads.first().map_or(Ok(1), |t| t.parse())?);
