@@ -16,7 +16,7 @@ use super::model::{self, Model};
 use super::options::{clip_call, clip_settings, engine_config, timeout, variant_name};
 use super::results::{Health, PoseResult, WarmupReport};
 use super::value::Value;
-use crate::imaging::decode::DecodeLimits;
+use crate::imaging::limits::DecodeLimits;
 use crate::pipeline::clip::Clip;
 use crate::pipeline::config::EngineConfig;
 use crate::pipeline::control::JobControl;

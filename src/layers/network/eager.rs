@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind as Dtype, Tensor};
 
+use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding};
-use super::runner::NetworkError;
 
 type Result<T> = std::result::Result<T, NetworkError>;
 

@@ -4,9 +4,9 @@
 use std::ptr::null_mut;
 
 use super::arena::{self, Plan};
+use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding, Shape, TensorId};
 use super::kernels;
-use super::runner::NetworkError;
 use super::xnn_ffi::{self as ffi, Operator, Status, Xnn};
 
 type Result<T> = std::result::Result<T, NetworkError>;
