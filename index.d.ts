@@ -246,6 +246,11 @@ export interface ClipOptions {
   mesh?: boolean
 }
 
+/** Of a call on a clip; what holds for the whole clip is settled by `openClip`. */
+export interface ClipCallOptions extends CallOptions {
+  mesh?: boolean
+}
+
 export interface ProcessOptions extends CallOptions, ClipOptions {}
 
 export interface StreamOptions extends ProcessOptions {
@@ -260,7 +265,7 @@ export declare class PoseClip {
    * One result per frame, in the order given; people are followed in ascending `frameNumber` and
    * on from the last call. A call that rejects leaves the clip as it was before.
    */
-  processFrames(frames: Frame[], options?: CallOptions): Promise<PoseResult[]>
+  processFrames(frames: Frame[], options?: ClipCallOptions): Promise<PoseResult[]>
 }
 
 /** A loaded model. Made by `createEngine`. */

@@ -114,8 +114,10 @@ test('a call out of time rejects', async () => {
 })
 
 test('a full queue rejects the call with the numbers', async () => {
-  await using(await createEngine({ ...FAST, maxQueuedFrames: 6 }), async (small) => {
-    const first = small.processFrames(rawFrames(0, 5))
+  const image = sample()
+  const photos = [...Array(5).keys()].map((frameNumber) => ({ frameNumber, image }))
+  await using(await createEngine({ ...FAST, threads: 1, maxQueuedFrames: 6 }), async (small) => {
+    const first = small.processFrames(photos)
     assert.equal(small.health().queuedFrames, 5)
     await assert.rejects(small.processFrames(rawFrames(0, 2)), (error) => {
       assert.equal(error.code, 'ERR_POSE4D_QUEUE_FULL')
@@ -215,6 +217,12 @@ test('wrong options of a call reject and name themselves', async () => {
       message,
     })
   }
+})
+
+test('what was settled with the clip is not an option of its calls', async () => {
+  const clip = engine.openClip({ fps: 25 })
+  await assert.rejects(clip.processFrames([raw(0)], { fps: 30 }), /no option "fps"/)
+  assert.throws(() => engine.openClip({ timeoutMs: 5 }), /no option "timeoutMs"/)
 })
 
 test('engines and clips are not made with new', () => {

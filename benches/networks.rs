@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use pose4d::geometry::roi::Roi;
-use pose4d::imaging::decode::{DecodeLimits, decode_file};
+use pose4d::imaging::decode::decode_file;
+use pose4d::imaging::limits::DecodeLimits;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::imaging::warp::{Border, warp_roi_f32};
 use pose4d::layers::network::runner::Executor;
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|a| a != "--bench")
         .collect();
     let [folder, photo, threads @ ..] = arguments.as_slice() else {
-        println!("usage: networks <model folder> <photo> [threads]; `npm run bench` starts this");
+        eprintln!("usage: networks <model folder> <photo> [threads]; `npm run bench` starts this");
         return Ok(());
     };
     tch::set_num_threads(threads.first().map_or(Ok(1), |t| t.parse())?);

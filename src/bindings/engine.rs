@@ -13,10 +13,10 @@ use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
 use super::model::{self, Model};
-use super::options::{clip_settings, engine_config, timeout, variant_name};
+use super::options::{clip_call, clip_settings, engine_config, timeout, variant_name};
 use super::results::{Health, PoseResult, WarmupReport};
 use super::value::Value;
-use crate::imaging::decode::DecodeLimits;
+use crate::imaging::limits::DecodeLimits;
 use crate::pipeline::clip::Clip;
 use crate::pipeline::config::EngineConfig;
 use crate::pipeline::control::JobControl;
@@ -247,7 +247,9 @@ impl NativeClip {
         env: &'env Env,
         job: &NativeJob,
         frames: Value,
+        options: Value,
     ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
+        clip_call(options).map_err(to_js)?;
         process(env, (&self.engine, &self.clip), self.limits, job, frames)
     }
 }

@@ -270,14 +270,7 @@ pub fn variant_name(variant: Variant) -> &'static str {
 }
 
 pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
-    const KNOWN: &[&str] = &[
-        "signal",
-        "timeoutMs",
-        "mesh",
-        "tracking",
-        "fps",
-        "maxInFlight",
-    ];
+    const KNOWN: &[&str] = &["mesh", "tracking", "fps"];
     let fields = Fields::new("options", value, KNOWN)?;
     let mut settings = ClipSettings::default();
     set(&mut settings.tracking, fields.boolean("tracking")?);
@@ -285,6 +278,12 @@ pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
     // BlazePose has no mesh: nothing to leave in or out.
     fields.boolean("mesh")?;
     Ok(settings)
+}
+
+/// A call on a clip: what holds for the clip was settled when it was opened.
+pub fn clip_call(value: Value) -> Result<(), EngineError> {
+    let fields = Fields::new("options", value, &["mesh"])?;
+    fields.boolean("mesh").map(drop)
 }
 
 pub fn timeout(value: Value) -> Result<Option<Duration>, EngineError> {

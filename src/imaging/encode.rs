@@ -58,7 +58,8 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imaging::decode::{DecodeLimits, decode_bytes};
+    use crate::imaging::decode::decode_bytes;
+    use crate::imaging::limits::DecodeLimits;
 
     fn gradient(width: usize, height: usize) -> Rgb8 {
         let data = (0..width * height)

@@ -12,9 +12,9 @@ use image::metadata::Orientation;
 use mozjpeg_sys::{self as ffi, J_COLOR_SPACE};
 use mozjpeg_sys::{jpeg_common_struct, jpeg_decompress_struct, jpeg_error_mgr};
 
-use crate::imaging::decode::DecodeLimits;
 use crate::imaging::error::ImageError;
 use crate::imaging::jpeg_pixels::{self, Block, Chroma, Layout};
+use crate::imaging::limits::DecodeLimits;
 use crate::imaging::pixels::Rgb8;
 
 const FORMAT: &str = "JPEG";

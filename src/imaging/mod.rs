@@ -6,6 +6,7 @@ pub mod encode;
 pub mod error;
 mod jpeg;
 mod jpeg_pixels;
+pub mod limits;
 pub mod pixels;
 mod sniff;
 pub mod warp;

@@ -84,7 +84,7 @@ impl BlazePosePerception {
             ));
         }
         let every = u64::from(config.search_every);
-        if every == 0 || frame.index % every != 0 {
+        if every == 0 || !frame.index.is_multiple_of(every) {
             return None;
         }
         let turn = (frame.index / every) as usize % config.tile_scales.len().max(1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, EngineSettings};
 use crate::geometry::boxes::BBox;
-use crate::imaging::decode::DecodeLimits;
+use crate::imaging::limits::DecodeLimits;
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::{EngineError, FRAME_SOURCE, INTERNAL, MODEL_FILE};
 use crate::pipeline::perception::{ClipSettings, FrameView, Perception};

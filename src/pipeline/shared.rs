@@ -11,7 +11,7 @@ use super::error::EngineError;
 use super::perception::Perception;
 use super::pool::{Pool, closed};
 use super::result::FrameResult;
-use crate::imaging::decode::DecodeLimits;
+use crate::imaging::limits::DecodeLimits;
 
 /// What the engine needs to know besides the model family.
 #[derive(Clone, Debug)]

@@ -7,8 +7,9 @@ use super::error::{
     IMAGE_NOT_FOUND, IMAGE_TOO_LARGE,
 };
 use crate::geometry::boxes::BBox;
-use crate::imaging::decode::{DecodeLimits, decode_base64, decode_bytes, decode_file, from_raw};
+use crate::imaging::decode::{decode_base64, decode_bytes, decode_file, from_raw};
 use crate::imaging::error::ImageError;
+use crate::imaging::limits::DecodeLimits;
 use crate::imaging::pixels::Rgb8;
 
 /// Where a frame's pixels come from.

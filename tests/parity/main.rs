@@ -2,6 +2,10 @@
 //!
 //! Cases are read from the folder in `POSE4D_GOLDENS` or, when that is not set, from the
 //! project's own `tests/fixtures/goldens`. A case is known only by what lies in its folder.
+#![allow(
+    clippy::print_stdout,
+    reason = "the tables are what this program is for"
+)]
 
 mod models;
 mod photos;

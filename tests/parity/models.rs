@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pose4d::imaging::decode::{DecodeLimits, decode_file};
+use pose4d::imaging::decode::decode_file;
+use pose4d::imaging::limits::DecodeLimits;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::layers::network::runner::Executor;
 use pose4d::models::blazepose::{Detector, Landmarker};

@@ -93,9 +93,12 @@ impl LitertPhoto {
     }
 }
 
+/// x, y, z each.
+type Points = Vec<[f64; 3]>;
+
 impl LitertLandmarks {
     /// Keys `px_k<kernel>`: landmarks x, y, z in pixels after refinement with that window.
-    pub fn kernels(&self) -> Result<Vec<(usize, Vec<[f64; 3]>)>, String> {
+    pub fn kernels(&self) -> Result<Vec<(usize, Points)>, String> {
         let mut out = Vec::new();
         for (key, value) in &self.rest {
             let Some(kernel) = key.strip_prefix("px_k") else {

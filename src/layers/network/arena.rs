@@ -36,7 +36,7 @@ fn lifetimes(graph: &Graph) -> Vec<(usize, usize)> {
 /// Largest first, each at the lowest offset free of all that live at the same time.
 pub fn plan(graph: &Graph) -> Plan {
     let lives = lifetimes(graph);
-    let size = |t: TensorId| (graph.shapes[t].len() + EXTRA).div_ceil(STEP) * STEP;
+    let size = |t: TensorId| (graph.shapes[t].volume() + EXTRA).div_ceil(STEP) * STEP;
     let mut order: Vec<TensorId> = (0..graph.shapes.len())
         .filter(|&t| lives[t].0 != usize::MAX)
         .collect();
@@ -109,11 +109,11 @@ mod tests {
             for b in 0..a {
                 let together = lives[a].0 <= lives[b].1 && lives[b].0 <= lives[a].1;
                 let (x, y) = (plan.offsets[a], plan.offsets[b]);
-                let apart = x + graph.shapes[a].len() <= y || y + graph.shapes[b].len() <= x;
+                let apart = x + graph.shapes[a].volume() <= y || y + graph.shapes[b].volume() <= x;
                 assert!(!together || apart, "{a} and {b} overlap");
             }
         }
-        let sum: usize = graph.shapes.iter().map(Shape::len).sum();
+        let sum: usize = graph.shapes.iter().map(Shape::volume).sum();
         assert!(plan.len < sum, "{} of {sum}", plan.len);
     }
 }

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind as Dtype, Tensor};
 
+use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding};
-use super::runner::NetworkError;
 
 type Result<T> = std::result::Result<T, NetworkError>;
 
@@ -35,11 +35,11 @@ impl EagerNetwork {
                 _ => None,
             });
         }
-        let input = vec![0.0; graph.shapes[graph.input].len()];
+        let input = vec![0.0; graph.shapes[graph.input].volume()];
         let outputs = graph
             .outputs
             .iter()
-            .map(|&t| vec![0.0; graph.shapes[t].len()])
+            .map(|&t| vec![0.0; graph.shapes[t].volume()])
             .collect();
         Ok(Self {
             graph,

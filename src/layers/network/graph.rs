@@ -12,7 +12,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn len(&self) -> usize {
+    /// How many values it holds.
+    pub fn volume(&self) -> usize {
         self.height * self.width * self.channels
     }
 }

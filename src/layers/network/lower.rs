@@ -190,7 +190,7 @@ impl<'f, 'a> Lowering<'f, 'a> {
             OpKind::MaxPool2d { window, kernel } => self.max_pool(op, window, kernel),
             OpKind::Reshape => {
                 let id = self.read(operand(op, 0)?)?;
-                if self.shapes[id].len() != self.shape_of(output)?.len() {
+                if self.shapes[id].volume() != self.shape_of(output)?.volume() {
                     return Err(TfliteError::Invalid(
                         "a reshape changes the number of values".into(),
                     ));
@@ -229,7 +229,7 @@ impl<'f, 'a> Lowering<'f, 'a> {
                     .map(|&t| self.read(t))
                     .collect::<Result<Vec<_>>>()?;
                 if inputs.iter().any(|&i| {
-                    self.file.tensors[output].shape.len() != 3 || self.shapes[i].len() == 0
+                    self.file.tensors[output].shape.len() != 3 || self.shapes[i].volume() == 0
                 }) {
                     return Err(TfliteError::Unsupported("a concatenation of images".into()));
                 }

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod eager;
+pub mod error;
 pub mod graph;
 pub mod kernels;
 pub mod lower;

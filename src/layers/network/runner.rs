@@ -3,23 +3,9 @@
 use tch::Device;
 
 use super::eager::EagerNetwork;
+use super::error::NetworkError;
 use super::graph::Graph;
 use super::xnn::XnnNetwork;
-
-/// Why a network cannot be prepared or run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NetworkError {
-    #[error("{0}")]
-    Unavailable(String),
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<tch::TchError> for NetworkError {
-    fn from(error: tch::TchError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 /// Which executor to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

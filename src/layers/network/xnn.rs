@@ -4,9 +4,9 @@
 use std::ptr::null_mut;
 
 use super::arena::{self, Plan};
+use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding, Shape, TensorId};
 use super::kernels;
-use super::runner::NetworkError;
 use super::xnn_ffi::{self as ffi, Operator, Status, Xnn};
 
 type Result<T> = std::result::Result<T, NetworkError>;
@@ -239,7 +239,7 @@ impl XnnNetwork {
             )
         };
         let guard = self.guard(operator, status, node)?;
-        let shape = [self.graph.shapes[node.output].len()];
+        let shape = [self.graph.shapes[node.output].volume()];
         let xnn = self.xnn;
         // SAFETY: one-dimensional shapes, read during the call only.
         let status = unsafe {
@@ -270,7 +270,7 @@ impl XnnNetwork {
     pub fn input_mut(&mut self) -> &mut [f32] {
         let (offset, len) = (
             self.plan.offsets[self.graph.input],
-            self.graph.shapes[self.graph.input].len(),
+            self.graph.shapes[self.graph.input].volume(),
         );
         &mut floats_mut(&mut self.memory)[offset..offset + len]
     }
@@ -278,7 +278,10 @@ impl XnnNetwork {
     /// One of the graph's outputs; valid after `run`.
     pub fn output(&self, index: usize) -> &[f32] {
         let tensor = self.graph.outputs[index];
-        let (offset, len) = (self.plan.offsets[tensor], self.graph.shapes[tensor].len());
+        let (offset, len) = (
+            self.plan.offsets[tensor],
+            self.graph.shapes[tensor].volume(),
+        );
         &floats(&self.memory)[offset..offset + len]
     }
 
@@ -295,8 +298,10 @@ impl XnnNetwork {
                     }
                 }
                 Step::Clamp6(tensor) => {
-                    let (offset, len) =
-                        (self.plan.offsets[*tensor], self.graph.shapes[*tensor].len());
+                    let (offset, len) = (
+                        self.plan.offsets[*tensor],
+                        self.graph.shapes[*tensor].volume(),
+                    );
                     kernels::clamp6(&mut floats_mut(&mut self.memory)[offset..offset + len]);
                 }
                 Step::Plain(node) => {
@@ -365,7 +370,7 @@ fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
     if let Kind::Concat = node.kind {
         let mut at = output;
         for &input in &node.inputs {
-            let (from, len) = (plan.offsets[input], shapes[input].len());
+            let (from, len) = (plan.offsets[input], shapes[input].volume());
             memory.copy_within(from..from + len, at);
             at += len;
         }
@@ -374,10 +379,13 @@ fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
     let (input, from) = (plan.offsets[node.inputs[0]], shapes[node.inputs[0]]);
     let (source, target) = if input < output {
         let (low, high) = memory.split_at_mut(output);
-        (&low[input..input + from.len()], &mut high[..to.len()])
+        (&low[input..input + from.volume()], &mut high[..to.volume()])
     } else {
         let (low, high) = memory.split_at_mut(input);
-        (&high[..from.len()], &mut low[output..output + to.len()])
+        (
+            &high[..from.volume()],
+            &mut low[output..output + to.volume()],
+        )
     };
     match node.kind {
         Kind::Resize => kernels::resize(source, from, target, to),

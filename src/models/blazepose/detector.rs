@@ -61,7 +61,7 @@ impl Detector {
         let graph = lower(&TfliteFile::parse(tflite)?, &[0, 1])?;
         let sizes: Vec<usize> = [graph.input, graph.outputs[0], graph.outputs[1]]
             .iter()
-            .map(|&t| graph.shapes[t].len())
+            .map(|&t| graph.shapes[t].volume())
             .collect();
         if sizes != [INPUT * INPUT * 3, anchors::COUNT * ROW, anchors::COUNT] {
             return Err(ModelError::Shape {
@@ -116,7 +116,7 @@ impl Detector {
 fn decode(logit: f32, row: &[f32], anchor: [f32; 2], threshold: f32) -> Option<Detection> {
     let score = 1.0 / (1.0 + (-logit.clamp(-100.0, 100.0)).exp());
     let (w, h) = (row[2] / INPUT as f32, row[3] / INPUT as f32);
-    if !(score >= threshold) || w < 0.0 || h < 0.0 {
+    if score.is_nan() || score < threshold || w < 0.0 || h < 0.0 {
         return None;
     }
     let at = |i: usize| {

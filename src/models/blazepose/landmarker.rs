@@ -103,7 +103,7 @@ impl Landmarker {
         let graph = lower(&TfliteFile::parse(tflite)?, outputs)?;
         let sizes: Vec<usize> = std::iter::once(&graph.input)
             .chain(&graph.outputs)
-            .map(|&t| graph.shapes[t].len())
+            .map(|&t| graph.shapes[t].volume())
             .collect();
         let expected = [
             INPUT * INPUT * 3,

@@ -11,7 +11,7 @@ pub mod refine;
 pub mod regions;
 
 use crate::checkpoint::tflite::TfliteError;
-use crate::layers::network::runner::NetworkError;
+use crate::layers::network::error::NetworkError;
 
 pub use detector::{Detection, Detector};
 pub use landmarker::{Landmarker, Landmarks};

@@ -59,8 +59,7 @@ fn is_half(better: &Pose, pose: &Pose) -> bool {
     let head = count(&[0, 2, 5, 7, 8]) >= 3;
     let (shoulders, hips) = (count(&[11, 12]) == 2, count(&[23, 24]) == 2);
     let shared = BLAZEPOSE33_BODY.iter().filter(|&&(i, _)| same(i)).count() as f32;
-    (head && shoulders)
-        || (shoulders && hips)
+    (shoulders && (head || hips))
         || shared >= SHARED_PART * BLAZEPOSE33_BODY.len() as f32
         || (inside(&body(pose), &body(better)) > INSIDE
             && pose.quality() < MUCH_WEAKER * better.quality())
