@@ -86,6 +86,8 @@ export interface Person {
   /** Degrees, by name of the joint. */
   jointAngles3d?: Record<string, number>
   camera?: Camera
+  /** With `blazepose.segmentation`, of everybody seen in this frame. */
+  segmentation?: Segmentation
 }
 
 /** Everything about one frame. A bad frame has `error` and `errorCode` and no persons. */
@@ -119,6 +121,18 @@ export interface PoseResult {
   errorCode?: string
 }
 
+/** A square of the input image, turned about its centre. */
+export interface Region {
+  /** Centre, pixels from the left. */
+  cx: number
+  /** Centre, pixels from the top. */
+  cy: number
+  /** Side, pixels. */
+  size: number
+  /** Radians, clockwise as one looks at the picture. */
+  rotation: number
+}
+
 /** What the addon computes on and how much room it has. */
 export interface RuntimeInfo {
   /** Version of pose4d. */
@@ -136,6 +150,18 @@ export interface RuntimeInfo {
   cores: number
   /** Bytes; absent where the system does not say. */
   memory: MemoryInfo
+}
+
+/** Where in a region of the frame a person is. */
+export interface Segmentation {
+  /**
+   * `[256, 256]`, row-major over the region: that the person covers the place, 0 to 1. Row `j`,
+   * column `i` lies at `cx + size * (cos(rotation) * u - sin(rotation) * v)`,
+   * `cy + size * (sin(rotation) * u + cos(rotation) * v)`, where `u = (i + 0.5) / 256 - 0.5` and
+   * `v = (j + 0.5) / 256 - 0.5`.
+   */
+  mask: Float32Array
+  region: Region
 }
 
 /** `ready`: a synthetic frame has gone the whole way. */
@@ -169,30 +195,44 @@ export interface Frame {
 
 /** How BlazePose looks for people and follows them. */
 export interface BlazePoseConfig {
-  /** @default 'full' */
+  /** Which landmark network. @default 'full' */
   variant?: 'fast' | 'lite' | 'full' | 'accurate' | 'heavy'
-  /** Tiles as fractions of the frame's long side; empty: only the whole frame, as MediaPipe does. */
+  /**
+   * Tiles as fractions of the frame's long side; empty: only the whole frame, as MediaPipe does.
+   * @default [0.6, 0.45, 0.33]
+   */
   tileScales?: number[] | Float32Array
-  /** Overlap of neighbouring tiles, as a fraction of a tile. */
+  /** Overlap of neighbouring tiles, as a fraction of a tile. @default 0.5 */
   tileOverlap?: number
-  /** Detector score, 0 to 1, from which a place is looked at. */
+  /** Detector score, 0 to 1, from which a place is looked at. @default 0.3 */
   detectionThreshold?: number
-  /** Intersection over union above which detections are one. */
+  /** Intersection over union above which detections are one. @default 0.3 */
   nmsIou?: number
-  /** Pose flag of the landmark network, 0 to 1, from which a pose is kept. */
+  /** Pose flag of the landmark network, 0 to 1, from which a pose is kept. @default 0.5 */
   poseThreshold?: number
-  /** One more crop from the auxiliary points of the first. */
+  /**
+   * Quality of a pose (its flag, heat maps and the agreement of two crops, 0 to 1) from which
+   * somebody new in a clip is believed. @default 0.3
+   */
+  minQuality?: number
+  /** The same in a single picture (`tracking: false`). @default 0.18 */
+  minQualityPhoto?: number
+  /** One more crop from the auxiliary points of the first. @default true */
   refine?: boolean
-  /** Frames from one full search of a clip to the next; 0: only when somebody is lost. */
+  /** Frames from one full search of a clip to the next; 0: only when somebody is lost. @default 8 */
   searchEvery?: number
+  /** Between searches, look where something moves that nobody known accounts for. @default true */
+  watch?: boolean
   /** One-euro smoothing of keypoints and joints. @default false */
   smoothing?: boolean
-  /** Bone lengths of a track held constant in `joints3d`. */
+  /** Bone lengths of a track held constant in `joints3d`. @default true */
   constantBones?: boolean
-  /** Side of the heat-map window, cells; odd. */
+  /** Side of the heat-map window, cells; odd. @default 7 */
   heatmapKernel?: number
-  /** A missed person gets `predicted` records for at most so many frames. */
+  /** A missed person gets `predicted` records for at most so many frames. @default 30 */
   maxPredicted?: number
+  /** Each seen person's `segmentation` as well; costs up to twice the time. @default false */
+  segmentation?: boolean
 }
 
 export interface EngineConfig {

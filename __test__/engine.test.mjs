@@ -1,6 +1,7 @@
 // The engine as callers see it: order, limits, aborting, clips, closing.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import test, { after, before } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as pose4d from '../index.mjs'
@@ -201,6 +202,27 @@ for (const [config, name, message] of REFUSED) {
     await assert.rejects(createEngine(config), { ...code(name), message })
   })
 }
+
+/** Names of the fields of an interface in index.d.ts. */
+function declared(name) {
+  const text = readFileSync(new URL('../index.d.ts', import.meta.url), 'utf8')
+  const body = new RegExp(`^export interface ${name} {\\n([\\s\\S]*?)\\n}`, 'm').exec(text)[1]
+  return Array.from(body.matchAll(/^ {2}(\w+)\?:/gm), ([, field]) => field)
+}
+
+test('every declared option is read: what cannot be right is refused by name', async () => {
+  const options = declared('BlazePoseConfig').map((name) => [{ blazepose: { [name]: {} } }, name])
+  for (const name of declared('EngineConfig')) options.push([{ [name]: 'x'.repeat(3) }, name])
+  assert.ok(options.length > 30)
+  // Of what later models need, any string will do.
+  const free = ['detectorDevice', 'cacheDir', 'smplPath']
+  for (const [config, name] of options.filter(([, name]) => !free.includes(name))) {
+    await assert.rejects(createEngine(config), (error) => {
+      assert.match(error.code, /INVALID_ARGUMENT|DEVICE/)
+      return error.message.includes(name)
+    })
+  }
+})
 
 test('wrong options of a call reject and name themselves', async () => {
   for (const [options, message] of [

@@ -22,30 +22,44 @@ export interface Frame {
 
 /** How BlazePose looks for people and follows them. */
 export interface BlazePoseConfig {
-  /** @default 'full' */
+  /** Which landmark network. @default 'full' */
   variant?: 'fast' | 'lite' | 'full' | 'accurate' | 'heavy'
-  /** Tiles as fractions of the frame's long side; empty: only the whole frame, as MediaPipe does. */
+  /**
+   * Tiles as fractions of the frame's long side; empty: only the whole frame, as MediaPipe does.
+   * @default [0.6, 0.45, 0.33]
+   */
   tileScales?: number[] | Float32Array
-  /** Overlap of neighbouring tiles, as a fraction of a tile. */
+  /** Overlap of neighbouring tiles, as a fraction of a tile. @default 0.5 */
   tileOverlap?: number
-  /** Detector score, 0 to 1, from which a place is looked at. */
+  /** Detector score, 0 to 1, from which a place is looked at. @default 0.3 */
   detectionThreshold?: number
-  /** Intersection over union above which detections are one. */
+  /** Intersection over union above which detections are one. @default 0.3 */
   nmsIou?: number
-  /** Pose flag of the landmark network, 0 to 1, from which a pose is kept. */
+  /** Pose flag of the landmark network, 0 to 1, from which a pose is kept. @default 0.5 */
   poseThreshold?: number
-  /** One more crop from the auxiliary points of the first. */
+  /**
+   * Quality of a pose (its flag, heat maps and the agreement of two crops, 0 to 1) from which
+   * somebody new in a clip is believed. @default 0.3
+   */
+  minQuality?: number
+  /** The same in a single picture (`tracking: false`). @default 0.18 */
+  minQualityPhoto?: number
+  /** One more crop from the auxiliary points of the first. @default true */
   refine?: boolean
-  /** Frames from one full search of a clip to the next; 0: only when somebody is lost. */
+  /** Frames from one full search of a clip to the next; 0: only when somebody is lost. @default 8 */
   searchEvery?: number
+  /** Between searches, look where something moves that nobody known accounts for. @default true */
+  watch?: boolean
   /** One-euro smoothing of keypoints and joints. @default false */
   smoothing?: boolean
-  /** Bone lengths of a track held constant in `joints3d`. */
+  /** Bone lengths of a track held constant in `joints3d`. @default true */
   constantBones?: boolean
-  /** Side of the heat-map window, cells; odd. */
+  /** Side of the heat-map window, cells; odd. @default 7 */
   heatmapKernel?: number
-  /** A missed person gets `predicted` records for at most so many frames. */
+  /** A missed person gets `predicted` records for at most so many frames. @default 30 */
   maxPredicted?: number
+  /** Each seen person's `segmentation` as well; costs up to twice the time. @default false */
+  segmentation?: boolean
 }
 
 export interface EngineConfig {

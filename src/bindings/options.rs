@@ -39,12 +39,16 @@ const BLAZEPOSE: &[&str] = &[
     "detectionThreshold",
     "nmsIou",
     "poseThreshold",
+    "minQuality",
+    "minQualityPhoto",
     "refine",
     "searchEvery",
+    "watch",
     "smoothing",
     "constantBones",
     "heatmapKernel",
     "maxPredicted",
+    "segmentation",
 ];
 
 const VARIANTS: &[(&str, Variant)] = &[
@@ -225,11 +229,15 @@ fn blazepose(value: Value) -> Result<BlazePoseConfig, EngineError> {
     );
     set(&mut config.nms_iou, share("nmsIou")?);
     set(&mut config.pose_threshold, share("poseThreshold")?);
+    set(&mut config.min_quality, share("minQuality")?);
+    set(&mut config.min_quality_photo, share("minQualityPhoto")?);
     set(&mut config.refine, fields.boolean("refine")?);
     set(
         &mut config.search_every,
         fields.whole("searchEvery", 0, 1 << 20)?.map(|n| n as u32),
     );
+    set(&mut config.watch, fields.boolean("watch")?);
+    set(&mut config.segmentation, fields.boolean("segmentation")?);
     set(&mut config.smoothing, fields.boolean("smoothing")?);
     set(&mut config.constant_bones, fields.boolean("constantBones")?);
     let kernel = fields.whole("heatmapKernel", 1, 63)?.map(|n| n as usize);
@@ -291,3 +299,7 @@ pub fn timeout(value: Value) -> Result<Option<Duration>, EngineError> {
     let limit = fields.number("timeoutMs", 0.0, MAX_WHOLE as f64)?;
     Ok(limit.map(|ms| Duration::from_secs_f64(ms / 1000.0)))
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

@@ -227,6 +227,7 @@ fn read_person(person: Value, path: &str) -> Result<Person, EngineError> {
         joints3d: None,
         joint_angles3d: read_angles(person, path)?,
         camera: None,
+        segmentation: None,
     })
 }
 

@@ -34,6 +34,30 @@ pub struct Camera {
     pub center: Float32Array,
 }
 
+/// A square of the input image, turned about its centre.
+#[napi(object, object_from_js = false)]
+pub struct Region {
+    /// Centre, pixels from the left.
+    pub cx: f64,
+    /// Centre, pixels from the top.
+    pub cy: f64,
+    /// Side, pixels.
+    pub size: f64,
+    /// Radians, clockwise as one looks at the picture.
+    pub rotation: f64,
+}
+
+/// Where in a region of the frame a person is.
+#[napi(object, object_from_js = false)]
+pub struct Segmentation {
+    /// `[256, 256]`, row-major over the region: that the person covers the place, 0 to 1. Row `j`,
+    /// column `i` lies at `cx + size * (cos(rotation) * u - sin(rotation) * v)`,
+    /// `cy + size * (sin(rotation) * u + cos(rotation) * v)`, where `u = (i + 0.5) / 256 - 0.5` and
+    /// `v = (j + 0.5) / 256 - 0.5`.
+    pub mask: Float32Array,
+    pub region: Region,
+}
+
 /// One person in one frame.
 #[napi(object, object_from_js = false)]
 pub struct Person {
@@ -59,6 +83,8 @@ pub struct Person {
     #[napi(js_name = "jointAngles3d")]
     pub joint_angles3d: Option<IndexMap<String, f64>>,
     pub camera: Option<Camera>,
+    /// With `blazepose.segmentation`, of everybody seen in this frame.
+    pub segmentation: Option<Segmentation>,
 }
 
 /// Everything about one frame. A bad frame has `error` and `errorCode` and no persons.
@@ -126,6 +152,21 @@ impl From<&result::Camera> for Camera {
     }
 }
 
+impl From<&result::Segmentation> for Segmentation {
+    fn from(segmentation: &result::Segmentation) -> Self {
+        let region = segmentation.region;
+        Self {
+            mask: Float32Array::new(segmentation.mask.to_vec()),
+            region: Region {
+                cx: region.cx.into(),
+                cy: region.cy.into(),
+                size: region.size.into(),
+                rotation: region.rotation.into(),
+            },
+        }
+    }
+}
+
 impl From<&result::Person> for Person {
     fn from(person: &result::Person) -> Self {
         let b = &person.bbox;
@@ -140,6 +181,7 @@ impl From<&result::Person> for Person {
             joints3d: person.joints3d.as_ref().map(flat),
             joint_angles3d: person.joint_angles3d.as_deref().map(named),
             camera: person.camera.as_ref().map(Into::into),
+            segmentation: person.segmentation.as_ref().map(Into::into),
         }
     }
 }

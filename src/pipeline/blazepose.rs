@@ -130,7 +130,8 @@ impl Perception for BlazePosePerception {
     type State = Clip;
 
     fn build_worker(&self, _index: usize) -> Result<Networks, EngineError> {
-        Networks::load(&self.detector, &self.landmark, self.device)
+        let segmentation = self.config.blazepose.segmentation;
+        Networks::load(&self.detector, &self.landmark, segmentation, self.device)
             .map_err(|e| model_file("BlazePose", &e))
     }
 

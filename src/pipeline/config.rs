@@ -4,6 +4,7 @@ use crate::geometry::joints::KeypointSet;
 
 /// Which landmark network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Variant {
     /// "fast"
     Lite,
@@ -25,6 +26,7 @@ impl Variant {
 
 /// The engine as a whole. Mirrors `EngineConfig` in `index.d.ts`.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct EngineConfig {
     pub device: String,
     /// Worker threads; 0: as many as the machine (or its cgroup) has cores.
@@ -32,6 +34,8 @@ pub struct EngineConfig {
     /// Frames accepted and not yet answered, over all calls; more is `ERR_POSE4D_QUEUE_FULL`.
     pub max_queued_frames: usize,
     pub max_persons: usize,
+    /// `None`: the model's own.
+    #[cfg_attr(test, serde(skip))]
     pub keypoints: Option<KeypointSet>,
     /// Pixels; `None`: assumed from the frame's size.
     pub focal_length: Option<f32>,
@@ -56,8 +60,9 @@ impl Default for EngineConfig {
     }
 }
 
-/// How BlazePose looks for people and follows them.
+/// How BlazePose looks for people and follows them. Mirrors `BlazePoseConfig` in `index.d.ts`.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct BlazePoseConfig {
     pub variant: Variant,
     /// Tiles as fractions of the frame's long side, largest first; empty: the whole frame only,
@@ -90,6 +95,8 @@ pub struct BlazePoseConfig {
     pub heatmap_kernel: usize,
     /// A missed person gets `predicted` records for at most so many frames.
     pub max_predicted: u32,
+    /// Every seen person's outline as well; without it that branch of the network is not built.
+    pub segmentation: bool,
 }
 
 impl Default for BlazePoseConfig {
@@ -110,6 +117,7 @@ impl Default for BlazePoseConfig {
             constant_bones: true,
             heatmap_kernel: 7,
             max_predicted: 30,
+            segmentation: false,
         }
     }
 }

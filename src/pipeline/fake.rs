@@ -150,6 +150,7 @@ pub fn person(state: u64) -> Person {
         joints3d: None,
         joint_angles3d: None,
         camera: None,
+        segmentation: None,
     }
 }
 

@@ -81,6 +81,7 @@ fn runner(track_id: u32, bbox: BBox, source: Source) -> Person {
             ("left_hip", 110.0),
         ]),
         camera: None,
+        segmentation: None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::imaging::pixels::Rgb8;
 
 /// What holds for a whole clip.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub struct ClipSettings {
     /// `false`: every frame is a clip of its own.
     pub tracking: bool,

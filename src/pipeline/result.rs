@@ -1,6 +1,9 @@
 //! What the pipeline says about a frame, in plain Rust.
 
+use std::sync::Arc;
+
 use crate::geometry::boxes::BBox;
+use crate::geometry::roi::Roi;
 
 /// How a record came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,15 @@ pub struct Camera {
     pub center: [f32; 2],
 }
 
+/// Where in a region of the frame a person is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segmentation {
+    /// `[256, 256]`, row-major over the region: that the person covers it, 0..=1.
+    pub mask: Arc<[f32]>,
+    /// Pixels of the input image.
+    pub region: Roi,
+}
+
 /// One person in one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {
@@ -62,6 +74,8 @@ pub struct Person {
     /// Degrees, in a fixed order.
     pub joint_angles3d: Option<Vec<(&'static str, f32)>>,
     pub camera: Option<Camera>,
+    /// Where it was asked for and the person was seen.
+    pub segmentation: Option<Segmentation>,
 }
 
 /// Everything about one frame.

@@ -3,6 +3,8 @@
 //! `tensors_to_pose_landmarks_and_segmentation.pbtxt`, `landmark_projection_calculator.cc`,
 //! `world_landmark_projection_calculator.cc`.
 
+use std::sync::Arc;
+
 use tch::Device;
 
 use super::ModelError;
@@ -50,8 +52,8 @@ pub struct Landmarks {
     pub world: [[f32; 3]; BODY],
     /// Centre and rim of the body, pixels: where to look next.
     pub aux: [[f32; 2]; 2],
-    /// Person mask of the region, logits `[256, 256]`, if asked for.
-    pub mask: Option<Vec<f32>>,
+    /// That the person covers a place, 0..=1, `[256, 256]` over the region; if asked for.
+    pub mask: Option<Arc<[f32]>>,
 }
 
 impl Landmarks {
@@ -187,9 +189,13 @@ impl Landmarker {
             points: std::array::from_fn(point),
             world: std::array::from_fn(turned),
             aux,
-            mask: self
-                .segmentation
-                .then(|| self.network.output(MASK).to_vec()),
+            mask: self.segmentation.then(|| {
+                self.network
+                    .output(MASK)
+                    .iter()
+                    .map(|&l| sigmoid(l))
+                    .collect()
+            }),
         })
     }
 }

@@ -353,6 +353,7 @@ impl Clip {
             score: pose.map_or(0.0, |p| p.score),
             source,
             tracking_confidence: record.confidence,
+            segmentation: pose.and_then(Pose::segmentation),
         };
         Some(shape.person(standing, &body, frame.image.width, frame.image.height))
     }

@@ -4,7 +4,7 @@ use crate::geometry::angles::blazepose_angles;
 use crate::geometry::boxes::BBox;
 use crate::geometry::camera::{assumed_focal_length, fit_translation};
 use crate::geometry::joints::{KeypointSet, map_from_blazepose};
-use crate::pipeline::result::{Camera, Keypoint, Person, Source};
+use crate::pipeline::result::{Camera, Keypoint, Person, Segmentation, Source};
 
 /// Keypoints surer than this place a person in front of the camera.
 const CAMERA_CONFIDENCE: f32 = 0.5;
@@ -33,6 +33,7 @@ pub struct Standing {
     pub score: f32,
     pub source: Source,
     pub tracking_confidence: f32,
+    pub segmentation: Option<Segmentation>,
 }
 
 impl Shape {
@@ -76,6 +77,7 @@ impl Shape {
             joints3d: Some(joints3d),
             joint_angles3d: Some(blazepose_angles(&body.joints)),
             camera: self.camera(body, width as f32, height as f32),
+            segmentation: standing.segmentation,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks;
 use crate::models::blazepose::Landmarks;
+use crate::pipeline::result::Segmentation;
 
 /// How a pose was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,13 @@ impl Pose {
             .map(|&(i, _)| &self.landmarks.points[i]);
         let bbox = BBox::around(body.map(|p| [p.x, p.y])).unwrap_or_default();
         bbox.width().max(bbox.height()).max(1.0)
+    }
+
+    /// The outline, where it was asked for.
+    pub fn segmentation(&self) -> Option<Segmentation> {
+        let mask = self.landmarks.mask.clone()?;
+        let region = self.landmarks.roi;
+        Some(Segmentation { mask, region })
     }
 
     /// Whether every number is one.

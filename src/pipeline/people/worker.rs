@@ -15,12 +15,17 @@ pub struct Networks {
 }
 
 impl Networks {
-    pub fn load(detector: &[u8], landmark: &[u8], device: Device) -> Result<Self, ModelError> {
+    pub fn load(
+        detector: &[u8],
+        landmark: &[u8],
+        segmentation: bool,
+        device: Device,
+    ) -> Result<Self, ModelError> {
         let scope = ComputeScope::enter();
         Ok(Self {
             _scope: scope,
             detector: Detector::load(detector, device, Executor::Best)?,
-            landmarker: Landmarker::load(landmark, false, device, Executor::Best)?,
+            landmarker: Landmarker::load(landmark, segmentation, device, Executor::Best)?,
         })
     }
 }
