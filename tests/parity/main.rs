@@ -7,6 +7,8 @@
     reason = "the tables are what this program is for"
 )]
 
+mod engine;
+mod masks;
 mod models;
 mod photos;
 mod reference;
@@ -82,5 +84,7 @@ fn blazepose(case: &Path, report: &mut Report) -> Result<(), String> {
     photos::litert(case, &images, &mut best, report)?;
     photos::tasks(case, &images, &mut best, report)?;
     photos::solutions(case, &images, &mut best, report)?;
-    video::run(case, &mut best, report)
+    masks::run(case, &images, &folder, &mut best, report)?;
+    video::run(case, &mut best, report)?;
+    engine::run(case, &folder, report)
 }

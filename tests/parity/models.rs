@@ -10,7 +10,7 @@ use pose4d::layers::network::runner::Executor;
 use pose4d::models::blazepose::{Detector, Landmarker};
 
 pub const VARIANTS: [&str; 3] = ["lite", "full", "heavy"];
-const DETECTOR: &str = "pose_solution_packed_assets.data";
+pub const DETECTOR: &str = "pose_solution_packed_assets.data";
 
 /// One detector and a landmark network of each size, on one executor.
 pub struct Models {

@@ -79,13 +79,22 @@ pub fn distances(
     pixels: &[[f64; 2]],
     world: &[[f64; 3]],
 ) -> (Differences, Differences) {
+    let points = ours.points.map(|p| [p.x, p.y]);
+    apart((&points, &ours.world), (pixels, world))
+}
+
+/// The same for bare points: pixels, metres; a missing one is infinitely far.
+pub fn apart(
+    (points, joints): (&[[f32; 2]], &[[f32; 3]]),
+    (pixels, world): (&[[f64; 2]], &[[f64; 3]]),
+) -> (Differences, Differences) {
     let (mut px, mut mm) = (Differences::default(), Differences::default());
-    for (i, p) in ours.points.iter().enumerate() {
+    for (i, [x, y]) in points.iter().enumerate() {
         px.push(pixels.get(i).map_or(f64::INFINITY, |q| {
-            (f64::from(p.x) - q[0]).hypot(f64::from(p.y) - q[1])
+            (f64::from(*x) - q[0]).hypot(f64::from(*y) - q[1])
         }));
     }
-    for (i, p) in ours.world.iter().enumerate() {
+    for (i, p) in joints.iter().enumerate() {
         mm.push(world.get(i).map_or(f64::INFINITY, |q| {
             let square = |axis: usize| (f64::from(p[axis]) - q[axis]).powi(2);
             (square(0) + square(1) + square(2)).sqrt() * 1e3

@@ -16,14 +16,14 @@ use crate::photos::distances;
 use crate::reference::{MpPerson, files, name_of, read_json};
 use crate::report::{Bound, Differences, Report, Table};
 
-const PIXELS: [Bound; 1] = [Bound::Mean(0.3)];
-const MILLIMETRES: [Bound; 1] = [Bound::Mean(3.0)];
+pub const PIXELS: [Bound; 1] = [Bound::Mean(0.3)];
+pub const MILLIMETRES: [Bound; 1] = [Bound::Mean(3.0)];
 /// The references are `mp.solutions.pose`: window 9, NMS 0.3, full model, 30 frames a second.
-const KERNEL: usize = 9;
-const NMS_IOU: f32 = 0.3;
-const THRESHOLD: f32 = 0.5;
-const VARIANT: &str = "full";
-const FPS: f64 = 30.0;
+pub const KERNEL: usize = 9;
+pub const NMS_IOU: f32 = 0.3;
+pub const THRESHOLD: f32 = 0.5;
+pub const VARIANT: &str = "full";
+pub const FPS: f64 = 30.0;
 
 pub fn run(case: &Path, models: &mut Models, report: &mut Report) -> Result<(), String> {
     let mut table = Table::new(format!("Clips followed, {}", case.display()));
@@ -33,13 +33,9 @@ pub fn run(case: &Path, models: &mut Models, report: &mut Report) -> Result<(), 
         table.skip("mediapipe_video.json", "not there");
     }
     for (name, expected) in reference.unwrap_or_default() {
-        let (clip, smoothed) = match (name.strip_suffix("_smoothed"), name.strip_suffix("_raw")) {
-            (Some(clip), _) => (clip, true),
-            (_, Some(clip)) => (clip, false),
-            _ => {
-                table.check(&name, false, "expected <clip>_smoothed or <clip>_raw");
-                continue;
-            }
+        let Some((clip, smoothed)) = clip_of(&name) else {
+            table.check(&name, false, "expected <clip>_smoothed or <clip>_raw");
+            continue;
         };
         match Frames::open(case, clip) {
             Ok(frames) => follow_clip(&mut table, &name, frames, smoothed, &expected, models)?,
@@ -48,6 +44,12 @@ pub fn run(case: &Path, models: &mut Models, report: &mut Report) -> Result<(), 
     }
     report.add(table);
     Ok(())
+}
+
+/// The clip that an entry is about, and whether it was smoothed.
+pub fn clip_of(name: &str) -> Option<(&str, bool)> {
+    let smoothed = name.strip_suffix("_smoothed").map(|clip| (clip, true));
+    smoothed.or_else(|| name.strip_suffix("_raw").map(|clip| (clip, false)))
 }
 
 fn follow_clip(
@@ -176,7 +178,7 @@ impl Smoothing {
 }
 
 /// A clip's frames: pictures in a folder, or a video through ffmpeg.
-enum Frames {
+pub enum Frames {
     Pictures(std::vec::IntoIter<PathBuf>),
     Video {
         child: std::process::Child,
@@ -187,7 +189,7 @@ enum Frames {
 
 impl Frames {
     /// `<case>/<clip>/` with one picture per frame, or `<case>/<clip>.<anything>`.
-    fn open(case: &Path, clip: &str) -> Result<Self, String> {
+    pub fn open(case: &Path, clip: &str) -> Result<Self, String> {
         let pictures = files(&case.join(clip), "", "");
         if !pictures.is_empty() {
             return Ok(Self::Pictures(pictures.into_iter()));
