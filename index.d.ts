@@ -20,7 +20,13 @@ export interface Health {
   model: string
   /** Absent while no model is loaded. */
   modelVersion?: string
+  /** `cpu` or `cuda:N`; as configured while no model is loaded. */
   device: string
+  /**
+   * How the networks run: `xnnpack` (packed operators) or `tensors`; absent until a worker has
+   * built them.
+   */
+  executor?: 'xnnpack' | 'tensors'
   /** Worker threads. */
   threads: number
   /** Accepted and not yet answered, over all calls. */
@@ -98,6 +104,7 @@ export interface PoseResult {
   frameWidth: number
   /** Pixels, upright; 0 where the image could not be decoded. */
   frameHeight: number
+  /** By `trackId`, ascending: the first is the one found first, of those found at once the surest. */
   persons: Array<Person>
   /** Those of the first person; empty without one. */
   keypoints: Array<Keypoint>

@@ -159,6 +159,7 @@ test('after close: a clear error; closing again is fine', async () => {
 test('warm-up and health', async () => {
   await using(await createEngine({ ...FAST, threads: 2 }), async (fresh) => {
     assert.equal(fresh.health().status, 'idle')
+    assert.ok(!('executor' in fresh.health()))
     const report = await fresh.warmup()
     assert.equal(report.status, 'ready')
     assert.equal(report.models.blazepose.status, 'loaded')
@@ -168,6 +169,8 @@ test('warm-up and health', async () => {
     assert.equal(health.status, 'ready')
     assert.equal(health.model, 'blazepose')
     assert.equal(health.threads, 2)
+    assert.equal(health.device, 'cpu')
+    assert.match(health.executor, /^(xnnpack|tensors)$/)
     assert.deepEqual([health.framesDone, health.framesFailed, health.queuedFrames], [1, 1, 0])
     assert.ok(health.memory.rss === undefined || health.memory.rss > 1e7)
     assert.equal(fresh.meshFaces, null)

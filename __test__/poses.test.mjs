@@ -79,6 +79,17 @@ test('3D: y points down, x right, and the sizes are a person’s', () => {
   assert.ok(man.jointAngles3d.left_elbow > 120 && man.jointAngles3d.right_elbow > 120)
 })
 
+test('people come by number, the surest of those found at once first', () => {
+  const ids = result.persons.map((person) => person.trackId)
+  assert.deepEqual(
+    ids,
+    [...ids].sort((a, b) => a - b),
+  )
+  const sure = ({ keypoints }) => keypoints.reduce((sum, point) => sum + point.confidence, 0)
+  const [first, ...others] = result.persons
+  for (const other of others) assert.ok(sure(first) > sure(other))
+})
+
 test('the first person is there again under the old names', () => {
   const [person] = result.persons
   assert.deepEqual(result.keypoints, person.keypoints)

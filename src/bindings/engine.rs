@@ -77,7 +77,6 @@ fn build(
     let model = model::load(config, detector, landmark)?;
     let settings = EngineSettings {
         model: model::NAME,
-        device: config.device.clone(),
         threads: worker_count(config.threads),
         max_queued_frames: config.max_queued_frames,
         decode: DecodeLimits {

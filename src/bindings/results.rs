@@ -96,6 +96,7 @@ pub struct PoseResult {
     pub frame_width: u32,
     /// Pixels, upright; 0 where the image could not be decoded.
     pub frame_height: u32,
+    /// By `trackId`, ascending: the first is the one found first, of those found at once the surest.
     pub persons: Vec<Person>,
     /// Those of the first person; empty without one.
     pub keypoints: Vec<Keypoint>,
@@ -260,7 +261,12 @@ pub struct Health {
     pub model: &'static str,
     /// Absent while no model is loaded.
     pub model_version: Option<String>,
+    /// `cpu` or `cuda:N`; as configured while no model is loaded.
     pub device: String,
+    /// How the networks run: `xnnpack` (packed operators) or `tensors`; absent until a worker has
+    /// built them.
+    #[napi(ts_type = "'xnnpack' | 'tensors'")]
+    pub executor: Option<&'static str>,
     /// Worker threads.
     pub threads: u32,
     /// Accepted and not yet answered, over all calls.
@@ -288,6 +294,7 @@ impl Health {
             model,
             model_version: None,
             device: config.device.clone(),
+            executor: None,
             threads: count(threads),
             queued_frames: 0,
             max_queued_frames: count(config.max_queued_frames),
@@ -306,6 +313,7 @@ impl From<engine::Health> for Health {
             model: health.model,
             model_version: Some(health.model_version),
             device: health.device,
+            executor: health.executor,
             threads: count(health.threads),
             queued_frames: count(health.queued_frames),
             max_queued_frames: count(health.max_queued_frames),

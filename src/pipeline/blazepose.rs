@@ -1,5 +1,7 @@
 //! BlazePose as the engine runs it.
 
+use std::sync::OnceLock;
+
 use tch::Device;
 
 use super::config::EngineConfig;
@@ -22,6 +24,8 @@ pub struct BlazePosePerception {
     config: EngineConfig,
     shape: Shape,
     device: Device,
+    /// Of the landmark network, by the first worker that built it.
+    executor: OnceLock<&'static str>,
     detector: Vec<u8>,
     landmark: Vec<u8>,
 }
@@ -49,6 +53,7 @@ impl BlazePosePerception {
             config: config.clone(),
             shape,
             device,
+            executor: OnceLock::new(),
             detector,
             landmark,
         })
@@ -131,8 +136,10 @@ impl Perception for BlazePosePerception {
 
     fn build_worker(&self, _index: usize) -> Result<Networks, EngineError> {
         let segmentation = self.config.blazepose.segmentation;
-        Networks::load(&self.detector, &self.landmark, segmentation, self.device)
-            .map_err(|e| model_file("BlazePose", &e))
+        let networks = Networks::load(&self.detector, &self.landmark, segmentation, self.device)
+            .map_err(|e| model_file("BlazePose", &e))?;
+        self.executor.get_or_init(|| networks.landmarker.executor());
+        Ok(networks)
     }
 
     fn new_state(&self, clip: &ClipSettings) -> Clip {
@@ -192,5 +199,16 @@ impl Perception for BlazePosePerception {
 
     fn version(&self) -> String {
         format!("blazepose-{}", self.config.blazepose.variant.as_str())
+    }
+
+    fn device(&self) -> String {
+        match self.device {
+            Device::Cuda(index) => format!("cuda:{index}"),
+            _ => "cpu".into(),
+        }
+    }
+
+    fn executor(&self) -> Option<&'static str> {
+        self.executor.get().copied()
     }
 }

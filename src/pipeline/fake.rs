@@ -137,6 +137,14 @@ impl Perception for Fake {
     fn version(&self) -> String {
         "fake 1".into()
     }
+
+    fn device(&self) -> String {
+        "cpu".into()
+    }
+
+    fn executor(&self) -> Option<&'static str> {
+        (self.builds.load(Ordering::SeqCst) > 0).then_some("fake")
+    }
 }
 
 pub fn person(state: u64) -> Person {
@@ -157,7 +165,6 @@ pub fn person(state: u64) -> Person {
 pub fn settings(threads: usize, max_queued_frames: usize) -> EngineSettings {
     EngineSettings {
         model: "fake",
-        device: "cpu".into(),
         threads,
         max_queued_frames,
         decode: DecodeLimits {

@@ -79,4 +79,10 @@ pub trait Perception: Send + Sync + 'static {
 
     /// Model and version, as results carry it.
     fn version(&self) -> String;
+
+    /// Where the networks run: `cpu` or `cuda:N`.
+    fn device(&self) -> String;
+
+    /// How they run; `None` until a worker is built.
+    fn executor(&self) -> Option<&'static str>;
 }

@@ -18,7 +18,6 @@ use crate::imaging::limits::DecodeLimits;
 pub struct EngineSettings {
     /// The model's public name, e.g. `blazepose`.
     pub model: &'static str,
-    pub device: String,
     /// At least 1.
     pub threads: usize,
     pub max_queued_frames: usize,

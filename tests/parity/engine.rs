@@ -78,7 +78,6 @@ fn engine(models: &Path, smoothing: bool) -> Result<Engine<BlazePosePerception>,
         BlazePosePerception::new(&config, read(DETECTOR)?, landmark).map_err(|e| e.to_string())?;
     let settings = EngineSettings {
         model: "blazepose",
-        device: config.device,
         threads: 1,
         max_queued_frames: config.max_queued_frames,
         decode: DecodeLimits::default(),
