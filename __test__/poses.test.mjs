@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createEngine, renderOverlay, toLegacyResult } from '../index.mjs'
 import { png, sample } from './helpers/images.mjs'
 
@@ -135,11 +136,18 @@ test('a box given by the caller is looked at', async () => {
   assert.ok(distance(pointOf(nearest(persons, WOMAN.nose), 'nose'), WOMAN.nose) < 20)
 })
 
-test('an empty picture has nobody in it', async () => {
-  const [{ persons, has3d, keypoints }] = await engine.processFrames([
-    { frameNumber: 0, image: png(320, 240) },
-  ])
-  assert.deepEqual([persons, has3d, keypoints], [[], false, []])
+test('a picture without people has nobody in it, be it empty or a roof', async () => {
+  const image = png(320, 240)
+  const imagePath = fileURLToPath(
+    new URL('../tests/fixtures/goldens/blazepose/photos/nobody.png', import.meta.url),
+  )
+  for (const source of [{ image }, { imagePath }]) {
+    const [{ error, persons, has3d, keypoints }] = await engine.processFrames(
+      [{ frameNumber: 0, ...source }],
+      { tracking: false },
+    )
+    assert.deepEqual([error, persons, has3d, keypoints], [undefined, [], false, []])
+  }
 })
 
 test('the overlay is the frame with something drawn onto it', async () => {

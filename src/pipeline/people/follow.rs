@@ -48,6 +48,9 @@ const FOLLOW_QUALITY: f32 = 0.1;
 /// A body found on a second look has this part of its joints in the frame: at the border the
 /// network completes people who have left.
 const MIN_IN_FRAME: f32 = 0.4;
+/// In a photo, somebody found has so many of shoulders and hips in the frame: a body mostly beyond
+/// the border is the network's own completion.
+const MIN_TRUNK_IN_PHOTO: usize = 2;
 /// From this worth on (of a pose found by several looks) somebody new is believed at once.
 const INSTANT_QUALITY: f32 = 0.3;
 
@@ -109,7 +112,7 @@ impl Clip {
         max_persons: usize,
     ) -> Result<Vec<Person>> {
         let thumbnail = sightings.thumbnail.take();
-        let found = match &frame.boxes {
+        let mut found = match &frame.boxes {
             Some(boxes) => {
                 let place = |b| Candidate {
                     region: regions::from_box(b),
@@ -131,10 +134,13 @@ impl Clip {
         } else {
             look.config.min_quality
         };
+        let size = (frame.image.width as f32, frame.image.height as f32);
+        if self.photo {
+            found.retain(|p| p.found != Found::Detected || p.trunk_in(size) >= MIN_TRUNK_IN_PHOTO);
+        }
         let people = select::people(found, enough, max_persons);
         let observations: Vec<Observation> =
             people.iter().map(|p| observation(p, self.photo)).collect();
-        let size = (frame.image.width as f32, frame.image.height as f32);
         let records = self.tracker.update(frame.time_s, size, &observations);
         self.carried
             .retain(|id, _| records.iter().any(|r| r.track_id == *id));

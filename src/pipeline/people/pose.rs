@@ -4,6 +4,7 @@ use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks;
 use crate::models::blazepose::Landmarks;
+use crate::models::blazepose::landmarker::Landmark;
 use crate::pipeline::result::Segmentation;
 
 /// How a pose was come by.
@@ -64,6 +65,13 @@ impl Pose {
         bbox.width().max(bbox.height()).max(1.0)
     }
 
+    /// How many of shoulders and hips lie in a frame of this width and height, pixels.
+    pub fn trunk_in(&self, (width, height): (f32, f32)) -> usize {
+        let trunk = [11, 12, 23, 24].map(|i| &self.landmarks.points[i]);
+        let inside = |p: &&Landmark| (0.0..width).contains(&p.x) && (0.0..height).contains(&p.y);
+        trunk.into_iter().filter(inside).count()
+    }
+
     /// The outline, where it was asked for.
     pub fn segmentation(&self) -> Option<Segmentation> {
         let mask = self.landmarks.mask.clone()?;
@@ -73,9 +81,7 @@ impl Pose {
 
     /// Whether every number is one.
     pub fn is_finite(&self) -> bool {
-        let numbers = |p: &crate::models::blazepose::landmarker::Landmark| {
-            p.x.is_finite() && p.y.is_finite() && p.z.is_finite()
-        };
+        let numbers = |p: &Landmark| p.x.is_finite() && p.y.is_finite() && p.z.is_finite();
         self.landmarks.flag.is_finite()
             && self.landmarks.points.iter().all(numbers)
             && self.landmarks.world.iter().flatten().all(|v| v.is_finite())
