@@ -18,6 +18,7 @@ const AS_MEDIAPIPE = {
     nmsIou: 0.3,
     refine: false,
     searchEvery: 0,
+    watch: false,
   },
 }
 
