@@ -164,21 +164,11 @@ impl Clip {
     ) -> Result<Vec<Pose>> {
         let expected: BTreeMap<u32, Observation> =
             self.tracker.predict(frame.time_s).into_iter().collect();
+        let watched = self.watched(look, frame, &sightings, (before, now), &expected);
+        let threshold = look.config.detection_threshold;
+        let watching = look.detect(watched, threshold, max_persons * 4);
         let mut poses = self.carry_on(look, &expected).await?;
-        if self.tracker.live().next().is_none() && frame.index > 0 && !sightings.searched {
-            let whole = tiles::tiles(frame.image.width, frame.image.height, &[], 0.0);
-            sightings.candidates = look
-                .detect(whole, look.config.detection_threshold, max_persons * 4)
-                .await?;
-        }
-        if let (false, Some(before), Some(now)) = (sightings.searched, before, now) {
-            let found = poses.iter().map(Pose::bbox);
-            let known: Vec<BBox> = found.chain(expected.values().map(|o| o.bbox)).collect();
-            let tile = stirred(before, now, &known).map(|roi| Tile { roi, scale: 0.0 });
-            let threshold = look.config.detection_threshold;
-            let seen = look.detect(tile.into_iter().collect(), threshold, max_persons * 4);
-            sightings.candidates.extend(seen.await?);
-        }
+        sightings.candidates.extend(watching.await?);
         let fresh = |candidates: Vec<Candidate>, poses: &[Pose]| -> Vec<(Candidate, Found)> {
             let new = candidates
                 .into_iter()
@@ -206,6 +196,31 @@ impl Clip {
             }
         }
         Ok(poses)
+    }
+
+    /// Where to look for newcomers beside the searches: where something moves, or everywhere at once
+    /// while nobody is known.
+    fn watched(
+        &self,
+        look: &Looker<'_>,
+        frame: &FrameView,
+        sightings: &Sightings,
+        (before, now): (Option<&Thumbnail>, Option<&Thumbnail>),
+        expected: &BTreeMap<u32, Observation>,
+    ) -> Vec<Tile> {
+        if sightings.searched || frame.index == 0 {
+            return Vec::new();
+        }
+        let mut tiles = Vec::new();
+        if self.tracker.live().next().is_none() {
+            tiles = tiles::tiles(look.image.width, look.image.height, &[], 0.0);
+        }
+        if let (Some(before), Some(now)) = (before, now) {
+            let known: Vec<BBox> = expected.values().map(|o| o.bbox).collect();
+            let place = stirred(before, now, &known);
+            tiles.extend(place.map(|roi| Tile { roi, scale: 0.0 }));
+        }
+        tiles
     }
 
     /// The poses in the regions carried over from the last frame.

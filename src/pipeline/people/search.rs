@@ -1,5 +1,6 @@
 //! The looks at a frame, spread over the workers: tiles for the detector, regions for the landmarks.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use super::candidates::{Candidate, group};
@@ -27,18 +28,19 @@ pub struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    /// Runs `work` once per item, side by side; outcomes in the order of the items.
-    async fn each<I, T>(
+    /// Runs `work` once per item, side by side, from now on; outcomes in the order of the items.
+    fn each<I, T, F>(
         &self,
         items: Vec<I>,
-        work: impl Fn(&mut Networks, &Rgb8, I) -> std::result::Result<T, ModelError>
-        + Clone
-        + Send
-        + 'static,
-    ) -> Result<Vec<T>>
+        work: F,
+    ) -> impl Future<Output = Result<Vec<T>>> + Send + use<I, T, F>
     where
         I: Send + 'static,
         T: Send + 'static,
+        F: Fn(&mut Networks, &Rgb8, I) -> std::result::Result<T, ModelError>
+            + Clone
+            + Send
+            + 'static,
     {
         let started: Vec<_> = items
             .into_iter()
@@ -49,15 +51,14 @@ impl Looker<'_> {
                 })
             })
             .collect();
-        let mut outcomes = Vec::with_capacity(started.len());
-        for outcome in started {
-            outcomes.push(
-                outcome
-                    .await?
-                    .map_err(|e| EngineError::new(INTERNAL, e.to_string()))?,
-            );
+        async move {
+            let mut outcomes = Vec::with_capacity(started.len());
+            for outcome in started {
+                let failed = |e: ModelError| EngineError::new(INTERNAL, e.to_string());
+                outcomes.push(outcome.await?.map_err(failed)?);
+            }
+            Ok(outcomes)
         }
-        Ok(outcomes)
     }
 
     /// The frame made small, for comparison with its neighbours, if watching.
@@ -71,20 +72,22 @@ impl Looker<'_> {
         Ok(made.await?.pop())
     }
 
-    /// The places in these tiles where there may be people.
-    pub async fn detect(
+    /// The places in these tiles where there may be people, the surest `limit` of them. The looking
+    /// starts now, the future only waits for it.
+    pub fn detect(
         &self,
         tiles: Vec<Tile>,
         threshold: f32,
         limit: usize,
-    ) -> Result<Vec<Candidate>> {
+    ) -> impl Future<Output = Result<Vec<Candidate>>> + Send + use<> {
         let iou = self.config.nms_iou;
-        let found: Vec<Vec<Detection>> = self
-            .each(tiles, move |networks, image, tile| {
-                networks.detector.detect(image, &tile.roi, threshold, iou)
-            })
-            .await?;
-        Ok(group(found.into_iter().flatten().collect(), limit))
+        let found = self.each(tiles, move |networks, image, tile| {
+            networks.detector.detect(image, &tile.roi, threshold, iou)
+        });
+        async move {
+            let found: Vec<Vec<Detection>> = found.await?;
+            Ok(group(found.into_iter().flatten().collect(), limit))
+        }
     }
 
     /// The landmarks in these regions.
