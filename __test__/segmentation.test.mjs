@@ -42,7 +42,7 @@ function at({ mask, region }, x, y) {
   const [sin, cos] = [Math.sin(rotation), Math.cos(rotation)]
   const u = (cos * (x - cx) + sin * (y - cy)) / size + 0.5
   const v = (cos * (y - cy) - sin * (x - cx)) / size + 0.5
-  return mask[Math.floor(v * SIDE) * SIDE + Math.floor(u * SIDE)]
+  return mask[Math.round(v * SIDE) * SIDE + Math.round(u * SIDE)]
 }
 
 test('a mask covers its person and not the surroundings', () => {

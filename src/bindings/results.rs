@@ -52,8 +52,8 @@ pub struct Region {
 pub struct Segmentation {
     /// `[256, 256]`, row-major over the region: that the person covers the place, 0 to 1. Row `j`,
     /// column `i` lies at `cx + size * (cos(rotation) * u - sin(rotation) * v)`,
-    /// `cy + size * (sin(rotation) * u + cos(rotation) * v)`, where `u = (i + 0.5) / 256 - 0.5` and
-    /// `v = (j + 0.5) / 256 - 0.5`.
+    /// `cy + size * (sin(rotation) * u + cos(rotation) * v)`, where `u = i / 256 - 0.5` and
+    /// `v = j / 256 - 0.5`.
     pub mask: Float32Array,
     pub region: Region,
 }

@@ -10,9 +10,12 @@ use pose4d::models::blazepose::detector::whole;
 
 use crate::models::{Models, VARIANTS};
 use crate::photos::Photos;
-use crate::report::{Report, Table};
+use crate::report::{Bound, Differences, Report, Table};
 
 const KERNEL: usize = 7;
+/// Of the mask's probabilities, between two ways to compute them: logits are large, so that a
+/// few at the very edge differ by more.
+const AGREEMENT: [Bound; 2] = [Bound::Mean(1e-4), Bound::P99(1e-3)];
 /// Outputs of the file by position: all, and those left without the mask.
 const WITH: [usize; 5] = [0, 1, 3, 4, 2];
 const WITHOUT: [usize; 4] = [0, 1, 3, 4];
@@ -39,8 +42,12 @@ pub fn run(
             without < with,
             format!("{without} without the branch, {with} with it"),
         );
-        let mut masked = Landmarker::load(&bytes, true, tch::Device::Cpu, Executor::Best)
-            .map_err(|e| e.to_string())?;
+        let load = |executor| {
+            Landmarker::load(&bytes, true, tch::Device::Cpu, executor).map_err(|e| e.to_string())
+        };
+        let mut masked = load(Executor::Best)?;
+        let mut tensors = load(Executor::Tensors)?;
+        let mut difference = Differences::default();
         let plain = models.landmarkers.get_mut(variant).ok_or("not loaded")?;
         for (name, image) in photos {
             let roi = whole(image);
@@ -54,7 +61,18 @@ pub fn run(
                 mask.is_some() && bare.mask.is_none() && full == bare,
                 "all else equal, bit for bit",
             );
+            let other = tensors.estimate(image, &roi, KERNEL);
+            let other = other.map_err(|e| e.to_string())?.mask;
+            for (a, b) in mask
+                .iter()
+                .zip(&other)
+                .flat_map(|(a, b)| a.iter().zip(b.iter()))
+            {
+                difference.push(f64::from((a - b).abs()));
+            }
         }
+        let name = format!("{variant} mask, {} and tensors", masked.executor());
+        table.judge(name, &difference, "", &AGREEMENT);
     }
     report.add(table);
     Ok(())
