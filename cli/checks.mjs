@@ -15,7 +15,7 @@ import { version } from './version.mjs'
 const require = createRequire(import.meta.url)
 
 const NODE_MAJOR = 20
-const RUST = [1, 88]
+const RUST = [1, 89]
 /** Memory below which loading the models and one 4K frame gets tight. */
 const LITTLE_MEMORY = 1 << 30
 

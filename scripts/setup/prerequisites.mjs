@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { findPip } from './pip.mjs'
 
 const NODE = [20, 17]
-const RUST = [1, 88]
+const RUST = [1, 89]
 
 function version(program, args = ['--version']) {
   const answer = spawnSync(program, args, { encoding: 'utf8', shell: process.platform === 'win32' })

@@ -7,5 +7,6 @@ pub mod graph;
 pub mod kernels;
 pub mod lower;
 pub mod runner;
+pub mod sparse;
 pub mod xnn;
 pub mod xnn_ffi;

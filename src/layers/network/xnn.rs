@@ -7,6 +7,7 @@ use super::arena::{self, Plan};
 use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding, Shape, TensorId};
 use super::kernels;
+use super::sparse::SparseConv;
 use super::xnn_ffi::{self as ffi, Operator, Status, Xnn};
 
 type Result<T> = std::result::Result<T, NetworkError>;
@@ -16,6 +17,11 @@ enum Step {
     /// Packed weights and addresses inside; released on drop.
     Operator(Operator),
     Clamp6(TensorId),
+    Sparse {
+        conv: SparseConv,
+        input: TensorId,
+        output: TensorId,
+    },
     Plain(Node),
 }
 
@@ -64,6 +70,17 @@ impl XnnNetwork {
     }
 
     fn add(&mut self, node: Node) -> Result<()> {
+        if let Kind::Conv(conv) = &node.kind
+            && let Some(conv) = SparseConv::of(conv, self.graph.shapes[node.inputs[0]].channels)
+        {
+            let (input, output) = (node.inputs[0], node.output);
+            self.steps.push(Step::Sparse {
+                conv,
+                input,
+                output,
+            });
+            return Ok(());
+        }
         let made = match &node.kind {
             Kind::Conv(conv) => Some(self.conv(conv, &node)?),
             Kind::MaxPool {
@@ -286,7 +303,7 @@ impl XnnNetwork {
     }
 
     pub fn run(&mut self) -> Result<()> {
-        for step in &self.steps {
+        for step in &mut self.steps {
             match step {
                 Step::Operator(operator) => {
                     // SAFETY: set up at load on memory this network owns; no thread pool: this thread only.
@@ -303,6 +320,16 @@ impl XnnNetwork {
                         self.graph.shapes[*tensor].volume(),
                     );
                     kernels::clamp6(&mut floats_mut(&mut self.memory)[offset..offset + len]);
+                }
+                Step::Sparse {
+                    conv,
+                    input,
+                    output,
+                } => {
+                    let memory = floats_mut(&mut self.memory);
+                    let (source, target) =
+                        pair(&self.plan, &self.graph.shapes, memory, *input, *output);
+                    conv.run(source, target);
                 }
                 Step::Plain(node) => {
                     plain(
@@ -364,11 +391,29 @@ fn floats_mut(memory: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len() * 16) }
 }
 
+/// What a step reads and what it writes; the plan keeps the two apart.
+fn pair<'m>(
+    plan: &Plan,
+    shapes: &[Shape],
+    memory: &'m mut [f32],
+    input: TensorId,
+    output: TensorId,
+) -> (&'m [f32], &'m mut [f32]) {
+    let (from, to) = (plan.offsets[input], plan.offsets[output]);
+    let (read, written) = (shapes[input].volume(), shapes[output].volume());
+    if from < to {
+        let (low, high) = memory.split_at_mut(to);
+        (&low[from..from + read], &mut high[..written])
+    } else {
+        let (low, high) = memory.split_at_mut(from);
+        (&high[..read], &mut low[to..to + written])
+    }
+}
+
 /// The steps done here. Tensors of one step never overlap (the plan keeps them apart).
 fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
-    let (output, to) = (plan.offsets[node.output], shapes[node.output]);
     if let Kind::Concat = node.kind {
-        let mut at = output;
+        let mut at = plan.offsets[node.output];
         for &input in &node.inputs {
             let (from, len) = (plan.offsets[input], shapes[input].volume());
             memory.copy_within(from..from + len, at);
@@ -376,17 +421,8 @@ fn plain(node: &Node, shapes: &[Shape], plan: &Plan, memory: &mut [f32]) {
         }
         return;
     }
-    let (input, from) = (plan.offsets[node.inputs[0]], shapes[node.inputs[0]]);
-    let (source, target) = if input < output {
-        let (low, high) = memory.split_at_mut(output);
-        (&low[input..input + from.volume()], &mut high[..to.volume()])
-    } else {
-        let (low, high) = memory.split_at_mut(input);
-        (
-            &high[..from.volume()],
-            &mut low[output..output + to.volume()],
-        )
-    };
+    let (from, to) = (shapes[node.inputs[0]], shapes[node.output]);
+    let (source, target) = pair(plan, shapes, memory, node.inputs[0], node.output);
     match node.kind {
         Kind::Resize => kernels::resize(source, from, target, to),
         Kind::DepthToSpace { block } => kernels::depth_to_space(source, from, block, target),
