@@ -10,3 +10,5 @@ pub mod limits;
 pub mod pixels;
 mod sniff;
 pub mod warp;
+#[cfg(target_arch = "x86_64")]
+mod warp_avx2;

@@ -4,8 +4,12 @@
 //! So every rounding of MediaPipe's OpenCV path (OpenCV 3.4: `boxPoints`, `getPerspectiveTransform`,
 //! `warpPerspective` with `INTER_LINEAR`) is followed here, in the same precision and order.
 
+use std::ops::Range;
+
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
+#[cfg(target_arch = "x86_64")]
+use crate::imaging::warp_avx2::Avx2Floats;
 
 /// What lies outside the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +21,10 @@ pub enum Border {
 }
 
 /// Positions are kept in 1/32 px.
-const SUBPIXEL_BITS: u32 = 5;
-const SUBPIXELS: i32 = 1 << SUBPIXEL_BITS;
+pub(super) const SUBPIXEL_BITS: u32 = 5;
+pub(super) const SUBPIXELS: i32 = 1 << SUBPIXEL_BITS;
 /// OpenCV steps along a row from a new base every so many pixels, which shows in the last bits.
-const RUN: usize = 64;
+pub(super) const RUN: usize = 64;
 
 /// Cuts `roi` out of `image` into `dst`: `out * out * 3` bytes, RGB, row-major.
 ///
@@ -30,7 +34,7 @@ const RUN: usize = 64;
 /// # Panics
 /// If `dst.len() != out * out * 3`.
 pub fn warp_roi(image: &Rgb8, roi: &Roi, out: usize, border: Border, dst: &mut [u8]) {
-    warp(image, &corners(roi), out, border, dst, |value| value);
+    warp(image, &corners(roi), out, border, dst, &Bytes);
 }
 
 /// As [`warp_roi`], each byte written as `byte * scale + offset` (`[out, out, 3]`, channels last).
@@ -66,9 +70,48 @@ pub fn warp_corners_f32(
     for (byte, slot) in (0u8..=255).zip(table.iter_mut()) {
         *slot = f32::from(byte) * scale + offset;
     }
-    warp(image, corners, out, border, dst, |value| {
-        table[usize::from(value)]
-    });
+    let portable = Floats { table };
+    #[cfg(target_arch = "x86_64")]
+    if let Some(writer) = Avx2Floats::new(scale, offset, &portable) {
+        return warp(image, corners, out, border, dst, &writer);
+    }
+    warp(image, corners, out, border, dst, &portable);
+}
+
+/// How a crop is written: the portable way, or the processor's own.
+pub(super) trait Writer<T: Copy> {
+    fn value(&self, byte: u8) -> T;
+
+    fn locate(&self, run: &mut Run, map: &[f64; 9], x: usize, y: usize, len: usize) {
+        run.locate(map, x, y, len);
+    }
+
+    /// Positions whose four neighbours are all in the image; `to` has three values for each.
+    fn inside(&self, source: &Source, x: &[i32], y: &[i32], to: &mut [T]) {
+        for (pixel, (&x, &y)) in to.chunks_exact_mut(3).zip(x.iter().zip(y)) {
+            for (value, byte) in pixel.iter_mut().zip(source.blend_inside(x, y)) {
+                *value = self.value(byte);
+            }
+        }
+    }
+}
+
+struct Bytes;
+
+impl Writer<u8> for Bytes {
+    fn value(&self, byte: u8) -> u8 {
+        byte
+    }
+}
+
+pub(super) struct Floats {
+    table: [f32; 256],
+}
+
+impl Writer<f32> for Floats {
+    fn value(&self, byte: u8) -> f32 {
+        self.table[usize::from(byte)]
+    }
 }
 
 fn warp<T: Copy>(
@@ -77,10 +120,10 @@ fn warp<T: Copy>(
     out: usize,
     border: Border,
     dst: &mut [T],
-    store: impl Fn(u8) -> T,
+    writer: &impl Writer<T>,
 ) {
     assert_eq!(dst.len(), out * out * 3, "crop of {out}x{out}x3 values");
-    let black = store(0);
+    let black = writer.value(0);
     let Some(source) = Source::new(image, border) else {
         return dst.fill(black);
     };
@@ -91,20 +134,24 @@ fn warp<T: Copy>(
     let mut run = Run::default();
     for (y, row) in dst.chunks_exact_mut(out.max(1) * 3).enumerate() {
         for (index, part) in row.chunks_mut(RUN * 3).enumerate() {
-            run.locate(&map, index * RUN, y, part.len() / 3);
-            match run.place(&source) {
-                Place::Inside => {
-                    for (pixel, (&x, &y)) in part.chunks_exact_mut(3).zip(run.positions()) {
-                        let rgb = source.blend_inside(x, y);
-                        pixel.copy_from_slice(&rgb.map(&store));
-                    }
+            writer.locate(&mut run, &map, index * RUN, y, part.len() / 3);
+            let inside = match run.place(&source) {
+                Place::Inside => 0..run.len,
+                Place::Outside => {
+                    part.fill(black);
+                    continue;
                 }
-                Place::Outside => part.fill(black),
-                Place::Across => {
-                    for (pixel, (&x, &y)) in part.chunks_exact_mut(3).zip(run.positions()) {
-                        let rgb = source.blend_anywhere(x, y);
-                        pixel.copy_from_slice(&rgb.map(&store));
-                    }
+                Place::Across => run.first_inside(&source),
+            };
+            let (before, rest) = part.split_at_mut(inside.start * 3);
+            let (middle, after) = rest.split_at_mut(inside.len() * 3);
+            let (x, y) = (&run.x[..run.len], &run.y[..run.len]);
+            writer.inside(&source, &x[inside.clone()], &y[inside.clone()], middle);
+            let around = (before.chunks_exact_mut(3).zip(0..))
+                .chain(after.chunks_exact_mut(3).zip(inside.end..));
+            for (pixel, at) in around {
+                for (value, byte) in pixel.iter_mut().zip(source.blend_anywhere(x[at], y[at])) {
+                    *value = writer.value(byte);
                 }
             }
         }
@@ -112,10 +159,12 @@ fn warp<T: Copy>(
 }
 
 /// Up to [`RUN`] positions along one row of the crop, in 1/32 px of the image.
-struct Run {
-    x: [i32; RUN],
-    y: [i32; RUN],
-    len: usize,
+pub(super) struct Run {
+    pub(super) x: [i32; RUN],
+    pub(super) y: [i32; RUN],
+    pub(super) len: usize,
+    /// No position is to the left of, or above, the first, or beyond the second.
+    pub(super) bounds: [[i32; 2]; 2],
 }
 
 impl Default for Run {
@@ -124,6 +173,7 @@ impl Default for Run {
             x: [0; RUN],
             y: [0; RUN],
             len: 0,
+            bounds: [[0; 2]; 2],
         }
     }
 }
@@ -138,13 +188,11 @@ enum Place {
 }
 
 impl Run {
-    /// The products and sums are in OpenCV's order: base of the run, then a step per pixel.
     fn locate(&mut self, m: &[f64; 9], x: usize, y: usize, len: usize) {
-        let (x, y) = (x as f64, y as f64);
-        let base_x = m[0] * x + m[1] * y + m[2];
-        let base_y = m[3] * x + m[4] * y + m[5];
-        let base_w = m[6] * x + m[7] * y + m[8];
+        let [base_x, base_y, base_w] = base(m, x, y);
         self.len = len.min(RUN);
+        self.bounds = [[i32::MAX; 2], [i32::MIN; 2]];
+        let [low, high] = &mut self.bounds;
         let slots = self.x.iter_mut().zip(self.y.iter_mut()).take(self.len);
         for (step, (slot_x, slot_y)) in slots.enumerate() {
             let step = step as f64;
@@ -154,8 +202,11 @@ impl Run {
             } else {
                 f64::from(SUBPIXELS) / w
             };
-            *slot_x = round_to_i32((base_x + m[0] * step) * scale);
-            *slot_y = round_to_i32((base_y + m[3] * step) * scale);
+            let x = round_to_i32((base_x + m[0] * step) * scale);
+            let y = round_to_i32((base_y + m[3] * step) * scale);
+            *low = [low[0].min(x), low[1].min(y)];
+            *high = [high[0].max(x), high[1].max(y)];
+            (*slot_x, *slot_y) = (x, y);
         }
     }
 
@@ -163,15 +214,19 @@ impl Run {
         self.x.iter().zip(self.y.iter()).take(self.len)
     }
 
+    /// The first stretch of positions whose four neighbours are all in the image.
+    fn first_inside(&self, source: &Source) -> Range<usize> {
+        let start = (self.positions())
+            .take_while(|&(&x, &y)| !source.holds(x, y))
+            .count();
+        let length = (self.positions().skip(start))
+            .take_while(|&(&x, &y)| source.holds(x, y))
+            .count();
+        start..start + length
+    }
+
     fn place(&self, source: &Source) -> Place {
-        let (mut low_x, mut high_x) = (i32::MAX, i32::MIN);
-        let (mut low_y, mut high_y) = (i32::MAX, i32::MIN);
-        for (&x, &y) in self.positions() {
-            (low_x, high_x) = (low_x.min(x), high_x.max(x));
-            (low_y, high_y) = (low_y.min(y), high_y.max(y));
-        }
-        let (left, right) = (low_x >> SUBPIXEL_BITS, high_x >> SUBPIXEL_BITS);
-        let (top, bottom) = (low_y >> SUBPIXEL_BITS, high_y >> SUBPIXEL_BITS);
+        let [[left, top], [right, bottom]] = self.bounds.map(|p| p.map(|v| v >> SUBPIXEL_BITS));
         let (last_x, last_y) = (source.last_x, source.last_y);
         if left >= 0 && top >= 0 && right < last_x && bottom < last_y {
             Place::Inside
@@ -185,11 +240,17 @@ impl Run {
     }
 }
 
+/// Where a run starts; each pixel is a step from here. The products and sums are in OpenCV's order.
+pub(super) fn base(m: &[f64; 9], x: usize, y: usize) -> [f64; 3] {
+    let (x, y) = (x as f64, y as f64);
+    [0, 3, 6].map(|row| m[row] * x + m[row + 1] * y + m[row + 2])
+}
+
 /// The image with the facts the inner loops need.
-struct Source<'a> {
-    data: &'a [u8],
+pub(super) struct Source<'a> {
+    pub(super) data: &'a [u8],
     /// Bytes per row.
-    stride: usize,
+    pub(super) stride: usize,
     last_x: i32,
     last_y: i32,
     border: Border,
@@ -208,6 +269,12 @@ impl<'a> Source<'a> {
             last_y: i32::try_from(image.height - 1).ok()?,
             border,
         })
+    }
+
+    /// Whether all four neighbours are in the image.
+    fn holds(&self, x: i32, y: i32) -> bool {
+        let (left, top) = (x >> SUBPIXEL_BITS, y >> SUBPIXEL_BITS);
+        (0..self.last_x).contains(&left) && (0..self.last_y).contains(&top)
     }
 
     /// For positions whose four neighbours are all in the image.
@@ -274,8 +341,11 @@ fn rounded(sum: u32) -> u8 {
 #[inline(always)]
 fn round_to_i32(value: f64) -> i32 {
     let value = value.min(f64::from(i32::MAX)).max(f64::from(i32::MIN));
-    (value + 6_755_399_441_055_744.0).to_bits() as i32
+    (value + ROUNDER).to_bits() as i32
 }
+
+/// 1.5·2^52.
+pub(super) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// The homography from crop pixels to image pixels, row-major 3×3, found as MediaPipe finds it:
 /// image → crop from four rounded corners, then inverted. `None` for a degenerate region.
