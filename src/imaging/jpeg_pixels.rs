@@ -3,9 +3,8 @@
 //! Follows libjpeg's defaults to the bit: the accurate integer inverse DCT (Loeffler, Ligtenberg
 //! and Moschytz; 13-bit constants, 2 more bits between the passes), triangle-filtered chroma and
 //! 16-bit fixed-point colour. Written as plain loops over rows of eight so that the compiler
-//! vectorises them; on x86-64 with AVX2 a second copy is compiled for it. Integers only, so every
-//! machine gives the same pixels. Hot code avoids `array::map` and its like: their closures are
-//! compiled outside the AVX2 copy.
+//! vectorises them; `jpeg_avx2` has the same by hand. Integers only, so every machine gives the
+//! same pixels. One row of MCUs is in work at a time and stays in the processor's cache.
 
 /// 64 coefficients, row-major.
 pub(super) type Block = [i16; 64];
@@ -22,6 +21,7 @@ pub(super) enum Chroma {
 }
 
 /// The picture's measures.
+#[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub width: usize,
     pub height: usize,
@@ -32,6 +32,19 @@ pub(super) struct Layout {
 pub(super) type Tables = [[u16; 64]; 3];
 
 impl Layout {
+    /// How many rows of blocks of a component make up one row of MCUs.
+    pub(super) fn block_rows(&self, component: usize) -> usize {
+        match (component, self.chroma) {
+            (0, Chroma::HalfBoth) => 2,
+            _ => 1,
+        }
+    }
+
+    /// How many rows of MCUs the picture has.
+    pub(super) fn mcu_rows(&self) -> usize {
+        self.height.div_ceil(8 * self.block_rows(0))
+    }
+
     /// Width and height of a component's samples that belong to the picture.
     fn samples(&self, component: usize) -> (usize, usize) {
         match (component, self.chroma) {
@@ -42,90 +55,182 @@ impl Layout {
     }
 }
 
-/// One component's decoded samples; rows are whole blocks wide.
-struct Plane {
+/// One component's samples of the current row of MCUs, and the line above them.
+struct Lines {
     stride: usize,
+    /// The picture's line that `data` begins with, plus one.
+    first: usize,
     data: Vec<u8>,
 }
 
-impl Plane {
-    fn row(&self, y: usize) -> &[u8] {
-        &self.data[y * self.stride..(y + 1) * self.stride]
+impl Lines {
+    fn new(layout: &Layout, component: usize) -> Self {
+        let stride = layout.samples(component).0.next_multiple_of(RUN);
+        Self {
+            stride,
+            first: 0,
+            data: vec![0; stride * (1 + 8 * layout.block_rows(component))],
+        }
+    }
+
+    /// Makes room for the next lines and keeps the last.
+    fn advance(&mut self, first: usize) -> &mut [u8] {
+        let last = self.data.len() - self.stride;
+        self.data.copy_within(last.., 0);
+        self.first = first;
+        &mut self.data[self.stride..]
+    }
+
+    fn line(&self, y: usize) -> &[u8] {
+        let start = (y + 1 - self.first) * self.stride;
+        &self.data[start..start + self.stride]
     }
 }
 
-/// Fills `out` (`width * height * 3` bytes, RGB). `blocks(component, n)` gives the component's
-/// n-th row of blocks, at least as many as cover its samples; it is asked row after row.
-pub(super) fn to_rgb<'a>(
-    layout: &Layout,
-    tables: &Tables,
-    blocks: impl FnMut(usize, usize) -> &'a [Block],
-    out: &mut [u8],
-) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has just said that it has AVX2.
-        return unsafe { to_rgb_avx2(layout, tables, blocks, out) };
-    }
-    to_rgb_anywhere(layout, tables, blocks, out);
+/// Lines have whole runs of pixels, so that kernels need not stop short.
+pub(super) const RUN: usize = 32;
+
+/// A line of chroma on its way to the picture's width.
+pub(super) struct Wide {
+    /// Filtered downwards, with one sample more at either end.
+    pub sums: Vec<u16>,
+    /// And across.
+    pub line: Vec<u8>,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn to_rgb_avx2<'a>(
-    layout: &Layout,
-    tables: &Tables,
-    blocks: impl FnMut(usize, usize) -> &'a [Block],
-    out: &mut [u8],
-) {
-    to_rgb_anywhere(layout, tables, blocks, out);
-}
-
-#[inline(always)]
-fn to_rgb_anywhere<'a>(
-    layout: &Layout,
-    tables: &Tables,
-    mut blocks: impl FnMut(usize, usize) -> &'a [Block],
-    out: &mut [u8],
-) {
-    let planes = [
-        chroma_plane(layout, tables, &mut blocks, 1),
-        chroma_plane(layout, tables, &mut blocks, 2),
-    ];
-    let stride = layout.width.div_ceil(8) * 8;
-    let mut luma = vec![0; stride * 8];
-    let mut chroma = [vec![0; stride + 8], vec![0; stride + 8]];
-    let mut sums = vec![0; stride];
-    for (n, lines) in out.chunks_mut(layout.width * 3 * 8).enumerate() {
-        block_row(blocks(0, n), &tables[0], stride, &mut luma);
-        for (i, line) in lines.chunks_exact_mut(layout.width * 3).enumerate() {
-            for (component, (wide, plane)) in chroma.iter_mut().zip(&planes).enumerate() {
-                widen(layout, component + 1, plane, n * 8 + i, &mut sums, wide);
-            }
-            colour_line(&luma[i * stride..], &chroma[0], &chroma[1], line);
+impl Wide {
+    fn new(stride: usize) -> Self {
+        Self {
+            sums: vec![0; stride + RUN],
+            line: vec![0; stride + RUN],
         }
     }
 }
 
-#[inline(always)]
-fn chroma_plane<'a>(
-    layout: &Layout,
-    tables: &Tables,
-    blocks: &mut impl FnMut(usize, usize) -> &'a [Block],
-    component: usize,
-) -> Plane {
-    let (width, height) = layout.samples(component);
-    let stride = width.div_ceil(8) * 8;
-    let mut data = vec![0; stride * height.div_ceil(8) * 8];
-    for (n, rows) in data.chunks_exact_mut(stride * 8).enumerate() {
-        block_row(blocks(component, n), &tables[component], stride, rows);
+/// Turns rows of MCUs, given in order, into the picture.
+pub(super) struct Painter {
+    layout: Layout,
+    tables: Tables,
+    kernels: Kernels,
+    lines: [Lines; 3],
+    wide: [Wide; 2],
+    /// Lines of the picture already painted.
+    painted: usize,
+    out: Vec<u8>,
+}
+
+impl Painter {
+    pub(super) fn new(layout: Layout, tables: Tables) -> Self {
+        let lines = [0, 1, 2].map(|component| Lines::new(&layout, component));
+        let stride = lines[0].stride;
+        Self {
+            layout,
+            tables,
+            kernels: Kernels::best(),
+            lines,
+            wide: [Wide::new(stride), Wide::new(stride)],
+            painted: 0,
+            out: Vec::with_capacity(layout.width * layout.height * 3),
+        }
     }
-    Plane { stride, data }
+
+    /// `blocks(component, n)` gives the n-th row of blocks of the MCU row, at least as many as
+    /// cover the component's samples.
+    pub(super) fn paint<'a>(
+        &mut self,
+        mcu_row: usize,
+        mut blocks: impl FnMut(usize, usize) -> &'a [Block],
+    ) {
+        for (component, (lines, table)) in self.lines.iter_mut().zip(&self.tables).enumerate() {
+            let rows = self.layout.block_rows(component);
+            let stride = lines.stride;
+            let eights = lines
+                .advance(mcu_row * rows * 8)
+                .chunks_exact_mut(stride * 8);
+            for (n, eight) in eights.enumerate() {
+                (self.kernels.block_row)(blocks(component, n), table, stride, eight);
+            }
+        }
+        let height = self.layout.height;
+        let mut end = (mcu_row + 1) * 8 * self.layout.block_rows(0);
+        if end >= height {
+            end = height;
+        } else if self.layout.chroma == Chroma::HalfBoth {
+            end -= 1; // the last line waits for the chroma below it
+        }
+        self.out.resize(end * self.layout.width * 3, 0);
+        for y in self.painted..end {
+            self.paint_line(y);
+        }
+        self.painted = end;
+    }
+
+    fn paint_line(&mut self, y: usize) {
+        let [luma, chroma @ ..] = &self.lines;
+        let (width, height) = self.layout.samples(1);
+        for (lines, wide) in chroma.iter().zip(&mut self.wide) {
+            match self.layout.chroma {
+                Chroma::Full => {}
+                Chroma::HalfWidth => {
+                    (self.kernels.widen)(lines.line(y), None, width, wide);
+                }
+                Chroma::HalfBoth => {
+                    let near = y / 2;
+                    let far = if y.is_multiple_of(2) {
+                        near.saturating_sub(1)
+                    } else {
+                        (near + 1).min(height - 1)
+                    };
+                    let (near, far) = (lines.line(near), lines.line(far));
+                    (self.kernels.widen)(near, Some(far), width, wide);
+                }
+            }
+        }
+        let [blue, red] = match self.layout.chroma {
+            Chroma::Full => [chroma[0].line(y), chroma[1].line(y)],
+            _ => [&self.wide[0], &self.wide[1]].map(|wide| wide.line.as_slice()),
+        };
+        let stride = self.layout.width * 3;
+        let out = &mut self.out[y * stride..(y + 1) * stride];
+        (self.kernels.colour_line)([luma.line(y), blue, red], out);
+    }
+
+    /// `width * height * 3` bytes, RGB, once every row has been painted.
+    pub(super) fn finish(self) -> Option<Vec<u8>> {
+        (self.painted == self.layout.height).then_some(self.out)
+    }
+}
+
+/// The inner loops, as portable code or for this processor.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    /// Inverse DCT of one row of blocks into eight lines of samples of a stride.
+    pub block_row: fn(&[Block], &[u16; 64], usize, &mut [u8]),
+    /// One line of chroma (of a width) at the picture's width, from it and, for 4:2:0, from the
+    /// line on the other side.
+    pub widen: fn(&[u8], Option<&[u8]>, usize, &mut Wide),
+    /// Luma, blue and red difference, each as long as whole runs need, to RGB.
+    pub colour_line: fn([&[u8]; 3], &mut [u8]),
+}
+
+const PORTABLE: Kernels = Kernels {
+    block_row,
+    widen,
+    colour_line,
+};
+
+impl Kernels {
+    fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(kernels) = crate::imaging::jpeg_avx2::kernels() {
+            return kernels;
+        }
+        PORTABLE
+    }
 }
 
 /// Inverse DCT of one row of blocks into eight lines of samples.
-#[inline(always)]
-fn block_row(blocks: &[Block], table: &[u16; 64], stride: usize, lines: &mut [u8]) {
+pub(super) fn block_row(blocks: &[Block], table: &[u16; 64], stride: usize, lines: &mut [u8]) {
     for (n, block) in blocks.iter().take(stride / 8).enumerate() {
         let samples = inverse_dct(block, table);
         for (row, line) in samples.iter().zip(lines.chunks_exact_mut(stride)) {
@@ -137,7 +242,7 @@ fn block_row(blocks: &[Block], table: &[u16; 64], stride: usize, lines: &mut [u8
 type Lanes = [i32; 8];
 
 #[inline(always)]
-fn inverse_dct(block: &Block, table: &[u16; 64]) -> [[u8; 8]; 8] {
+pub(super) fn inverse_dct(block: &Block, table: &[u16; 64]) -> [[u8; 8]; 8] {
     let mut detail = 0;
     for value in &block[1..] {
         detail |= value;
@@ -236,63 +341,43 @@ fn butterfly(x: Lanes) -> Lanes {
     ]
 }
 
-/// One line of chroma at the picture's full width. Near samples count three times the far ones.
-#[inline(always)]
-fn widen(
-    layout: &Layout,
-    component: usize,
-    plane: &Plane,
-    y: usize,
-    sums: &mut [u16],
-    wide: &mut [u8],
-) {
-    let (width, height) = layout.samples(component);
-    match layout.chroma {
-        Chroma::Full => wide[..plane.stride].copy_from_slice(plane.row(y)),
-        Chroma::HalfWidth => {
-            for (sum, sample) in sums.iter_mut().zip(&plane.row(y)[..width]) {
+/// Near samples count three times the far ones, down and across.
+fn widen(near: &[u8], far: Option<&[u8]>, width: usize, wide: &mut Wide) {
+    let sums = &mut wide.sums;
+    let inner = &mut sums[1..=width];
+    match far {
+        None => {
+            for (sum, sample) in inner.iter_mut().zip(near) {
                 *sum = u16::from(*sample);
             }
-            double::<2>(&sums[..width], [1, 2], wide);
         }
-        Chroma::HalfBoth => {
-            let near = y / 2;
-            let far = if y.is_multiple_of(2) {
-                near.saturating_sub(1)
-            } else {
-                (near + 1).min(height - 1)
-            };
-            let pairs = plane.row(near)[..width].iter().zip(plane.row(far));
-            for (sum, (near, far)) in sums.iter_mut().zip(pairs) {
+        Some(far) => {
+            for (sum, (near, far)) in inner.iter_mut().zip(near.iter().zip(far)) {
                 *sum = 3 * u16::from(*near) + u16::from(*far);
             }
-            double::<4>(&sums[..width], [8, 7], wide);
         }
+    }
+    // The outermost samples have no neighbour outside; 4:2:2 takes them as they are, which the
+    // rounding does not change.
+    (sums[0], sums[width + 1]) = (sums[1], sums[width]);
+    match far {
+        None => double::<2>(&sums[..width + 2], [1, 2], &mut wide.line),
+        Some(_) => double::<4>(&sums[..width + 2], [8, 7], &mut wide.line),
     }
 }
 
 /// Twice as many samples along a line: three parts of the near one and one of its neighbour,
 /// shifted right by `SHIFT`; `rounding` alternates so that it favours no side.
-#[inline(always)]
 fn double<const SHIFT: u32>(from: &[u16], rounding: [u16; 2], to: &mut [u8]) {
-    let last = from.len() - 1;
     let mix = |near: u16, far: u16, round: u16| ((3 * near + far + round) >> SHIFT) as u8;
-    let pairs = to.chunks_exact_mut(2).skip(1);
-    for (pair, three) in pairs.zip(from.windows(3)) {
+    for (pair, three) in to.chunks_exact_mut(2).zip(from.windows(3)) {
         pair[0] = mix(three[1], three[0], rounding[0]);
         pair[1] = mix(three[1], three[2], rounding[1]);
     }
-    // The outermost samples have no neighbour outside; 4:2:2 takes them as they are, which the
-    // rounding does not change.
-    to[0] = mix(from[0], from[0], rounding[0]);
-    to[1] = mix(from[0], from[1.min(last)], rounding[1]);
-    to[2 * last] = mix(from[last], from[last.saturating_sub(1)], rounding[0]);
-    to[2 * last + 1] = mix(from[last], from[last], rounding[1]);
 }
 
 /// BT.601 full range in 16-bit fixed point, as libjpeg's tables have it.
-#[inline(always)]
-fn colour_line(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
+fn colour_line([luma, blue, red]: [&[u8]; 3], out: &mut [u8]) {
     let whole = out.len() / (3 * PIXELS) * PIXELS;
     let (body, tail) = out.split_at_mut(whole * 3);
     let inputs = luma
@@ -330,3 +415,7 @@ fn colour_run(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
         to[8..12].copy_from_slice(&(p[2] >> 16 | p[3] << 8).to_le_bytes());
     }
 }
+
+#[cfg(test)]
+#[path = "jpeg_pixels_tests.rs"]
+mod tests;

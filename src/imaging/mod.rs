@@ -5,7 +5,10 @@ pub mod draw;
 pub mod encode;
 pub mod error;
 mod jpeg;
+#[cfg(target_arch = "x86_64")]
+mod jpeg_avx2;
 mod jpeg_pixels;
+mod jpeg_stream;
 pub mod limits;
 pub mod pixels;
 mod sniff;
