@@ -4,8 +4,6 @@
 //! So every rounding of MediaPipe's OpenCV path (OpenCV 3.4: `boxPoints`, `getPerspectiveTransform`,
 //! `warpPerspective` with `INTER_LINEAR`) is followed here, in the same precision and order.
 
-use std::ops::Range;
-
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
 #[cfg(target_arch = "x86_64")]
@@ -94,6 +92,15 @@ pub(super) trait Writer<T: Copy> {
             }
         }
     }
+
+    /// As `inside`, for any positions.
+    fn anywhere(&self, source: &Source, x: &[i32], y: &[i32], to: &mut [T]) {
+        for (pixel, (&x, &y)) in to.chunks_exact_mut(3).zip(x.iter().zip(y)) {
+            for (value, byte) in pixel.iter_mut().zip(source.blend_anywhere(x, y)) {
+                *value = self.value(byte);
+            }
+        }
+    }
 }
 
 struct Bytes;
@@ -135,24 +142,11 @@ fn warp<T: Copy>(
     for (y, row) in dst.chunks_exact_mut(out.max(1) * 3).enumerate() {
         for (index, part) in row.chunks_mut(RUN * 3).enumerate() {
             writer.locate(&mut run, &map, index * RUN, y, part.len() / 3);
-            let inside = match run.place(&source) {
-                Place::Inside => 0..run.len,
-                Place::Outside => {
-                    part.fill(black);
-                    continue;
-                }
-                Place::Across => run.first_inside(&source),
-            };
-            let (before, rest) = part.split_at_mut(inside.start * 3);
-            let (middle, after) = rest.split_at_mut(inside.len() * 3);
             let (x, y) = (&run.x[..run.len], &run.y[..run.len]);
-            writer.inside(&source, &x[inside.clone()], &y[inside.clone()], middle);
-            let around = (before.chunks_exact_mut(3).zip(0..))
-                .chain(after.chunks_exact_mut(3).zip(inside.end..));
-            for (pixel, at) in around {
-                for (value, byte) in pixel.iter_mut().zip(source.blend_anywhere(x[at], y[at])) {
-                    *value = writer.value(byte);
-                }
+            match run.place(&source) {
+                Place::Inside => writer.inside(&source, x, y, part),
+                Place::Outside => part.fill(black),
+                Place::Across => writer.anywhere(&source, x, y, part),
             }
         }
     }
@@ -210,21 +204,6 @@ impl Run {
         }
     }
 
-    fn positions(&self) -> impl Iterator<Item = (&i32, &i32)> {
-        self.x.iter().zip(self.y.iter()).take(self.len)
-    }
-
-    /// The first stretch of positions whose four neighbours are all in the image.
-    fn first_inside(&self, source: &Source) -> Range<usize> {
-        let start = (self.positions())
-            .take_while(|&(&x, &y)| !source.holds(x, y))
-            .count();
-        let length = (self.positions().skip(start))
-            .take_while(|&(&x, &y)| source.holds(x, y))
-            .count();
-        start..start + length
-    }
-
     fn place(&self, source: &Source) -> Place {
         let [[left, top], [right, bottom]] = self.bounds.map(|p| p.map(|v| v >> SUBPIXEL_BITS));
         let (last_x, last_y) = (source.last_x, source.last_y);
@@ -251,9 +230,9 @@ pub(super) struct Source<'a> {
     pub(super) data: &'a [u8],
     /// Bytes per row.
     pub(super) stride: usize,
-    last_x: i32,
-    last_y: i32,
-    border: Border,
+    pub(super) last_x: i32,
+    pub(super) last_y: i32,
+    pub(super) border: Border,
 }
 
 impl<'a> Source<'a> {
@@ -269,12 +248,6 @@ impl<'a> Source<'a> {
             last_y: i32::try_from(image.height - 1).ok()?,
             border,
         })
-    }
-
-    /// Whether all four neighbours are in the image.
-    fn holds(&self, x: i32, y: i32) -> bool {
-        let (left, top) = (x >> SUBPIXEL_BITS, y >> SUBPIXEL_BITS);
-        (0..self.last_x).contains(&left) && (0..self.last_y).contains(&top)
     }
 
     /// For positions whose four neighbours are all in the image.

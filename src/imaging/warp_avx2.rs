@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use crate::imaging::warp::{
-    Floats, ROUNDER, RUN, Run, SUBPIXEL_BITS, SUBPIXELS, Source, Writer, base,
+    Border, Floats, ROUNDER, RUN, Run, SUBPIXEL_BITS, SUBPIXELS, Source, Writer, base,
 };
 
 /// Writes `byte * scale + offset`, as the portable table has it.
@@ -35,17 +35,35 @@ impl Writer<f32> for Avx2Floats<'_> {
     }
 
     fn inside(&self, source: &Source, x: &[i32], y: &[i32], to: &mut [f32]) {
+        if !self.blend::<false>(source, x, y, to) {
+            self.portable.inside(source, x, y, to);
+        }
+    }
+
+    fn anywhere(&self, source: &Source, x: &[i32], y: &[i32], to: &mut [f32]) {
+        if !self.blend::<true>(source, x, y, to) {
+            self.portable.anywhere(source, x, y, to);
+        }
+    }
+}
+
+impl Avx2Floats<'_> {
+    /// False where it cannot: in short runs, small images and their last pixels.
+    fn blend<const EDGES: bool>(
+        &self,
+        source: &Source,
+        x: &[i32],
+        y: &[i32],
+        to: &mut [f32],
+    ) -> bool {
         let mut taps = Taps::default();
         // SAFETY: the processor has AVX2 (see `new`), and `gather` has checked every offset.
-        let done = unsafe {
-            let safe = taps.gather(source, x, y);
+        unsafe {
+            let safe = taps.gather::<EDGES>(source, x, y);
             if safe {
                 taps.blend(source, self.scale, self.offset, to);
             }
             safe
-        };
-        if !done {
-            self.portable.inside(source, x, y, to);
         }
     }
 }
@@ -132,11 +150,10 @@ impl Default for Taps {
 impl Taps {
     /// Whether `blend` may read eight bytes at every offset and one row below it.
     #[target_feature(enable = "avx2")]
-    fn gather(&mut self, source: &Source, x: &[i32], y: &[i32]) -> bool {
-        let (mask, whole) = (
-            _mm256_set1_epi32(SUBPIXELS - 1),
-            _mm256_set1_epi32(SUBPIXELS),
-        );
+    fn gather<const EDGES: bool>(&mut self, source: &Source, x: &[i32], y: &[i32]) -> bool {
+        if source.last_x < 1 || source.last_y < 1 {
+            return false; // nothing lies beside, or below
+        }
         let stride = _mm256_set1_epi32(source.stride as i32);
         let mut highest = _mm256_setzero_si256();
         let mut at = 0;
@@ -146,16 +163,11 @@ impl Taps {
             let (Some(xs), Some(ys)) = (eight(x, at), eight(y, at)) else {
                 return false;
             };
-            let columns = _mm256_srai_epi32::<SHIFT>(xs);
-            let rows = _mm256_mullo_epi32(_mm256_srai_epi32::<SHIFT>(ys), stride);
+            let [columns, left, right] = axis::<EDGES>(xs, source.last_x, source.border);
+            let [rows, upper, lower] = axis::<EDGES>(ys, source.last_y, source.border);
             let columns = _mm256_add_epi32(columns, _mm256_add_epi32(columns, columns));
-            let offset = _mm256_add_epi32(rows, columns);
+            let offset = _mm256_add_epi32(_mm256_mullo_epi32(rows, stride), columns);
             highest = _mm256_max_epu32(highest, offset);
-            let (right, lower) = (_mm256_and_si256(xs, mask), _mm256_and_si256(ys, mask));
-            let (left, upper) = (
-                _mm256_sub_epi32(whole, right),
-                _mm256_sub_epi32(whole, lower),
-            );
             let across = _mm256_or_si256(left, _mm256_slli_epi32::<8>(right));
             let across = _mm256_or_si256(across, _mm256_slli_epi32::<16>(across));
             let down = _mm256_or_si256(upper, _mm256_slli_epi32::<16>(lower));
@@ -236,6 +248,36 @@ impl Taps {
             pixel.copy_from_slice(&from[..3]);
         }
     }
+}
+
+/// Along one axis: the pixel to read, its weight and that of the next one, which is in the image
+/// too. With `EDGES`, a weight moves to the pixel that it is for, or is gone if there is none.
+#[target_feature(enable = "avx2")]
+fn axis<const EDGES: bool>(position: __m256i, last: i32, border: Border) -> [__m256i; 3] {
+    let mut position = position;
+    if EDGES && border == Border::Replicate {
+        let end = _mm256_set1_epi32(last.saturating_mul(SUBPIXELS));
+        position = _mm256_max_epi32(position, _mm256_setzero_si256());
+        position = _mm256_min_epi32(position, end);
+    }
+    let cell = _mm256_srai_epi32::<SHIFT>(position);
+    let after = _mm256_and_si256(position, _mm256_set1_epi32(SUBPIXELS - 1));
+    let before = _mm256_sub_epi32(_mm256_set1_epi32(SUBPIXELS), after);
+    if !EDGES {
+        return [cell, before, after];
+    }
+    let one = _mm256_set1_epi32(1);
+    let read = _mm256_min_epi32(cell, _mm256_set1_epi32((last - 1).max(0)));
+    let read = _mm256_max_epi32(read, _mm256_setzero_si256());
+    let take = |condition, weight| _mm256_and_si256(condition, weight);
+    let same = _mm256_cmpeq_epi32(cell, read);
+    let low = _mm256_cmpeq_epi32(_mm256_add_epi32(cell, one), read);
+    let high = _mm256_cmpeq_epi32(cell, _mm256_add_epi32(read, one));
+    [
+        read,
+        _mm256_or_si256(take(same, before), take(low, after)),
+        _mm256_or_si256(take(same, after), take(high, before)),
+    ]
 }
 
 const SHIFT: i32 = SUBPIXEL_BITS as i32;
