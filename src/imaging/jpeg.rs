@@ -13,7 +13,8 @@ use mozjpeg_sys::{self as ffi, J_COLOR_SPACE};
 use mozjpeg_sys::{jpeg_common_struct, jpeg_decompress_struct, jpeg_error_mgr};
 
 use crate::imaging::error::ImageError;
-use crate::imaging::jpeg_pixels::{Block, Chroma, Layout, Painter, Tables};
+use crate::imaging::jpeg_kernels::Block;
+use crate::imaging::jpeg_pixels::{Chroma, Layout, Painter, Tables};
 use crate::imaging::jpeg_stream;
 use crate::imaging::limits::DecodeLimits;
 use crate::imaging::pixels::Rgb8;

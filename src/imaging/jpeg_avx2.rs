@@ -1,8 +1,8 @@
-//! The inner loops of `jpeg_pixels` for x86-64 processors with AVX2, with the same results.
+//! The loops of `jpeg_kernels` for x86-64 processors with AVX2, with the same results.
 
 use std::arch::x86_64::*;
 
-use crate::imaging::jpeg_pixels::{self, Block, Kernels, RUN, Wide};
+use crate::imaging::jpeg_kernels::{self, Block, Kernels, RUN, Wide};
 
 /// `None` on a processor without AVX2: that they are got from here is what makes their use sound.
 pub(super) fn kernels() -> Option<Kernels> {
@@ -43,7 +43,7 @@ fn block_row(blocks: &[Block], table: &[u16; 64], stride: usize, lines: &mut [u8
             None => {
                 // Damaged: values that 16 bits do not hold.
                 for (n, block) in pair.iter().enumerate() {
-                    let samples = jpeg_pixels::inverse_dct(block, table);
+                    let samples = jpeg_kernels::inverse_dct(block, table);
                     for (row, line) in samples.iter().zip(lines.chunks_exact_mut(stride)) {
                         line[at + n * 8..at + n * 8 + 8].copy_from_slice(row);
                     }

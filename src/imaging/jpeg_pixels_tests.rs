@@ -56,7 +56,7 @@ fn every_processor_paints_the_same() {
                 });
                 let expected = painted(layout, tables, &rows, PORTABLE);
                 assert_eq!(expected.len(), width * height * 3);
-                let actual = painted(layout, tables, &rows, Kernels::best());
+                let actual = painted(layout, tables, &rows, best_kernels());
                 assert!(expected == actual, "{width}x{height} {chroma:?}");
             }
         }

@@ -10,7 +10,8 @@ use std::ptr;
 use mozjpeg_sys::{self as ffi, boolean, jpeg_common_struct, jpeg_decompress_struct};
 use mozjpeg_sys::{JBLOCKARRAY, JDIMENSION, jvirt_barray_control};
 
-use crate::imaging::jpeg_pixels::{Block, Layout, Painter};
+use crate::imaging::jpeg_kernels::Block;
+use crate::imaging::jpeg_pixels::{Layout, Painter};
 
 /// The picture of a file of one scan whose header has been read; afterwards `cinfo` is only good to
 /// be destroyed. `None` if its rows do not come in order or not all of them.

@@ -7,6 +7,7 @@ pub mod error;
 mod jpeg;
 #[cfg(target_arch = "x86_64")]
 mod jpeg_avx2;
+mod jpeg_kernels;
 mod jpeg_pixels;
 mod jpeg_stream;
 pub mod limits;
@@ -15,3 +16,4 @@ mod sniff;
 pub mod warp;
 #[cfg(target_arch = "x86_64")]
 mod warp_avx2;
+mod warp_runs;

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::imaging::warp::{
-    Border, Floats, ROUNDER, RUN, Run, SUBPIXEL_BITS, SUBPIXELS, Source, Writer, base,
+use crate::imaging::warp_runs::{
+    Floats, ROUNDER, RUN, Run, SUBPIXEL_BITS, SUBPIXELS, Source, Writer, base,
 };
 
 /// Writes `byte * scale + offset`, as the portable table has it.
@@ -163,8 +163,8 @@ impl Taps {
             let (Some(xs), Some(ys)) = (eight(x, at), eight(y, at)) else {
                 return false;
             };
-            let [columns, left, right] = axis::<EDGES>(xs, source.last_x, source.border);
-            let [rows, upper, lower] = axis::<EDGES>(ys, source.last_y, source.border);
+            let [columns, left, right] = axis::<EDGES>(xs, source.last_x, source.replicate);
+            let [rows, upper, lower] = axis::<EDGES>(ys, source.last_y, source.replicate);
             let columns = _mm256_add_epi32(columns, _mm256_add_epi32(columns, columns));
             let offset = _mm256_add_epi32(_mm256_mullo_epi32(rows, stride), columns);
             highest = _mm256_max_epu32(highest, offset);
@@ -253,9 +253,9 @@ impl Taps {
 /// Along one axis: the pixel to read, its weight and that of the next one, which is in the image
 /// too. With `EDGES`, a weight moves to the pixel that it is for, or is gone if there is none.
 #[target_feature(enable = "avx2")]
-fn axis<const EDGES: bool>(position: __m256i, last: i32, border: Border) -> [__m256i; 3] {
+fn axis<const EDGES: bool>(position: __m256i, last: i32, replicate: bool) -> [__m256i; 3] {
     let mut position = position;
-    if EDGES && border == Border::Replicate {
+    if EDGES && replicate {
         let end = _mm256_set1_epi32(last.saturating_mul(SUBPIXELS));
         position = _mm256_max_epi32(position, _mm256_setzero_si256());
         position = _mm256_min_epi32(position, end);
