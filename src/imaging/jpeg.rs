@@ -13,7 +13,9 @@ use mozjpeg_sys::{self as ffi, J_COLOR_SPACE};
 use mozjpeg_sys::{jpeg_common_struct, jpeg_decompress_struct, jpeg_error_mgr};
 
 use crate::imaging::error::ImageError;
-use crate::imaging::jpeg_pixels::{self, Block, Chroma, Layout};
+use crate::imaging::jpeg_kernels::Block;
+use crate::imaging::jpeg_pixels::{Chroma, Layout, Painter, Tables};
+use crate::imaging::jpeg_stream;
 use crate::imaging::limits::DecodeLimits;
 use crate::imaging::pixels::Rgb8;
 
@@ -65,13 +67,9 @@ fn read(bytes: &[u8], limits: &DecodeLimits) -> Result<(Rgb8, Orientation), Imag
         ));
     }
     let orientation = reader.orientation();
-    let by_blocks = match reader.plain_layout() {
-        Some(layout) => reader.read_blocks(&layout)?,
-        None => None,
-    };
-    let data = match by_blocks {
-        Some(data) => data,
-        None => Reader::new(bytes)?.read_lines()?,
+    let data = match reader.plain_layout() {
+        Some(layout) => read_plain(reader, bytes, layout)?,
+        None => reader.read_lines()?,
     };
     let image = Rgb8 {
         width,
@@ -79,6 +77,24 @@ fn read(bytes: &[u8], limits: &DecodeLimits) -> Result<(Rgb8, Orientation), Imag
         data,
     };
     Ok((image, orientation))
+}
+
+/// The fastest way first; the others start again from the file's beginning.
+fn read_plain<'a>(
+    mut reader: Reader<'a>,
+    bytes: &'a [u8],
+    layout: Layout,
+) -> Result<Vec<u8>, ImageError> {
+    if !reader.has_many_scans() {
+        if let Some(data) = reader.read_stream(layout) {
+            return Ok(data);
+        }
+        reader = Reader::new(bytes)?;
+    }
+    match reader.read_blocks(layout)? {
+        Some(data) => Ok(data),
+        None => Reader::new(bytes)?.read_lines(),
+    }
 }
 
 /// A libjpeg decompressor past the file's header.
@@ -191,8 +207,31 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// libjpeg undoes the Huffman coding; the rest is done here. `None` where it would smooth.
-    fn read_blocks(&mut self, layout: &Layout) -> Result<Option<Vec<u8>>, ImageError> {
+    fn has_many_scans(&self) -> bool {
+        // SAFETY: the header has been read.
+        unsafe { ffi::jpeg_has_multiple_scans(&self.cinfo) != 0 }
+    }
+
+    /// The tables in force at the first scan.
+    fn tables(&self) -> Option<Tables> {
+        let mut tables = [[0; 64]; 3];
+        for (part, table) in self.components().iter().zip(&mut tables) {
+            let number = usize::try_from(part.quant_tbl_no).ok()?;
+            // SAFETY: null, or a table of libjpeg's that lives as long as the decompressor.
+            *table = unsafe { self.cinfo.quant_tbl_ptrs.get(number)?.as_ref() }?.quantval;
+        }
+        Some(tables)
+    }
+
+    /// libjpeg undoes the Huffman coding of a file of one scan; each row of MCUs is turned into
+    /// pixels before the next is read. `None` if there is more to the file than that.
+    fn read_stream(&mut self, layout: Layout) -> Option<Vec<u8>> {
+        let painter = Painter::new(layout, self.tables()?);
+        jpeg_stream::read(&mut self.cinfo, &layout, painter)
+    }
+
+    /// As `read_stream`, with all coefficients in memory. `None` where libjpeg would smooth.
+    fn read_blocks(&mut self, layout: Layout) -> Result<Option<Vec<u8>>, ImageError> {
         let failed = || ImageError::corrupt(FORMAT, "its blocks cannot be read");
         // SAFETY: the header has been read; the arrays live as long as the decompressor.
         let arrays = unsafe { ffi::jpeg_read_coefficients(&mut self.cinfo) };
@@ -218,19 +257,21 @@ impl<'a> Reader<'a> {
             .and_then(|memory| memory.access_virt_barray)
             .ok_or_else(failed)?;
         let common = &mut self.cinfo.common;
-        let mut data = vec![0; layout.width * layout.height * 3];
-        let blocks = |component: usize, row: usize| -> &[Block] {
-            let (wide, high) = sizes[component];
-            let row = (row as u32).min(high.saturating_sub(1));
-            // SAFETY: `row` is one of the component's rows, each of `width_in_blocks` blocks that
-            // stay where they are until the decompressor is destroyed.
-            unsafe {
-                let rows = access(common, *arrays.add(component), row, 1, 0);
-                std::slice::from_raw_parts(*rows, wide)
-            }
-        };
-        jpeg_pixels::to_rgb(layout, &tables, blocks, &mut data);
-        Ok(Some(data))
+        let mut painter = Painter::new(layout, tables);
+        for mcu_row in 0..layout.mcu_rows() {
+            painter.paint(mcu_row, |component, n| -> &[Block] {
+                let (wide, high) = sizes[component];
+                let row = (mcu_row * layout.block_rows(component) + n) as u32;
+                let row = row.min(high.saturating_sub(1));
+                // SAFETY: `row` is one of the component's rows, each of `width_in_blocks` blocks
+                // that stay where they are until the decompressor is destroyed.
+                unsafe {
+                    let rows = access(common, *arrays.add(component), row, 1, 0);
+                    std::slice::from_raw_parts(*rows, wide)
+                }
+            });
+        }
+        painter.finish().map(Some).ok_or_else(failed)
     }
 
     /// Whether a progressive file left low frequencies unsaid, which libjpeg then guesses.

@@ -5,8 +5,15 @@ pub mod draw;
 pub mod encode;
 pub mod error;
 mod jpeg;
+#[cfg(target_arch = "x86_64")]
+mod jpeg_avx2;
+mod jpeg_kernels;
 mod jpeg_pixels;
+mod jpeg_stream;
 pub mod limits;
 pub mod pixels;
 mod sniff;
 pub mod warp;
+#[cfg(target_arch = "x86_64")]
+mod warp_avx2;
+mod warp_runs;

@@ -6,6 +6,9 @@
 
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
+#[cfg(target_arch = "x86_64")]
+use crate::imaging::warp_avx2::Avx2Floats;
+use crate::imaging::warp_runs::{Bytes, Floats, Place, RUN, Run, Source, Writer};
 
 /// What lies outside the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +19,6 @@ pub enum Border {
     Replicate,
 }
 
-/// Positions are kept in 1/32 px.
-const SUBPIXEL_BITS: u32 = 5;
-const SUBPIXELS: i32 = 1 << SUBPIXEL_BITS;
-/// OpenCV steps along a row from a new base every so many pixels, which shows in the last bits.
-const RUN: usize = 64;
-
 /// Cuts `roi` out of `image` into `dst`: `out * out * 3` bytes, RGB, row-major.
 ///
 /// Pixel `i` of the crop lies at `i / out` of the region's side (no half-pixel shift). A region
@@ -30,7 +27,7 @@ const RUN: usize = 64;
 /// # Panics
 /// If `dst.len() != out * out * 3`.
 pub fn warp_roi(image: &Rgb8, roi: &Roi, out: usize, border: Border, dst: &mut [u8]) {
-    warp(image, &corners(roi), out, border, dst, |value| value);
+    warp(image, &corners(roi), out, border, dst, &Bytes);
 }
 
 /// As [`warp_roi`], each byte written as `byte * scale + offset` (`[out, out, 3]`, channels last).
@@ -62,13 +59,12 @@ pub fn warp_corners_f32(
     offset: f32,
     dst: &mut [f32],
 ) {
-    let mut table = [0.0; 256];
-    for (byte, slot) in (0u8..=255).zip(table.iter_mut()) {
-        *slot = f32::from(byte) * scale + offset;
+    let portable = Floats::new(scale, offset);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(writer) = Avx2Floats::new(scale, offset, &portable) {
+        return warp(image, corners, out, border, dst, &writer);
     }
-    warp(image, corners, out, border, dst, |value| {
-        table[usize::from(value)]
-    });
+    warp(image, corners, out, border, dst, &portable);
 }
 
 fn warp<T: Copy>(
@@ -77,11 +73,11 @@ fn warp<T: Copy>(
     out: usize,
     border: Border,
     dst: &mut [T],
-    store: impl Fn(u8) -> T,
+    writer: &impl Writer<T>,
 ) {
     assert_eq!(dst.len(), out * out * 3, "crop of {out}x{out}x3 values");
-    let black = store(0);
-    let Some(source) = Source::new(image, border) else {
+    let black = writer.value(0);
+    let Some(source) = Source::new(image, border == Border::Replicate) else {
         return dst.fill(black);
     };
     let Some(map) = crop_to_image(corners, out) else {
@@ -91,190 +87,15 @@ fn warp<T: Copy>(
     let mut run = Run::default();
     for (y, row) in dst.chunks_exact_mut(out.max(1) * 3).enumerate() {
         for (index, part) in row.chunks_mut(RUN * 3).enumerate() {
-            run.locate(&map, index * RUN, y, part.len() / 3);
+            writer.locate(&mut run, &map, index * RUN, y, part.len() / 3);
+            let (x, y) = (&run.x[..run.len], &run.y[..run.len]);
             match run.place(&source) {
-                Place::Inside => {
-                    for (pixel, (&x, &y)) in part.chunks_exact_mut(3).zip(run.positions()) {
-                        let rgb = source.blend_inside(x, y);
-                        pixel.copy_from_slice(&rgb.map(&store));
-                    }
-                }
+                Place::Inside => writer.inside(&source, x, y, part),
                 Place::Outside => part.fill(black),
-                Place::Across => {
-                    for (pixel, (&x, &y)) in part.chunks_exact_mut(3).zip(run.positions()) {
-                        let rgb = source.blend_anywhere(x, y);
-                        pixel.copy_from_slice(&rgb.map(&store));
-                    }
-                }
+                Place::Across => writer.anywhere(&source, x, y, part),
             }
         }
     }
-}
-
-/// Up to [`RUN`] positions along one row of the crop, in 1/32 px of the image.
-struct Run {
-    x: [i32; RUN],
-    y: [i32; RUN],
-    len: usize,
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Self {
-            x: [0; RUN],
-            y: [0; RUN],
-            len: 0,
-        }
-    }
-}
-
-/// Where a run lies as a whole.
-enum Place {
-    /// Every pixel and its right and lower neighbour are in the image.
-    Inside,
-    /// Nothing of it touches the image, and outside is black.
-    Outside,
-    Across,
-}
-
-impl Run {
-    /// The products and sums are in OpenCV's order: base of the run, then a step per pixel.
-    fn locate(&mut self, m: &[f64; 9], x: usize, y: usize, len: usize) {
-        let (x, y) = (x as f64, y as f64);
-        let base_x = m[0] * x + m[1] * y + m[2];
-        let base_y = m[3] * x + m[4] * y + m[5];
-        let base_w = m[6] * x + m[7] * y + m[8];
-        self.len = len.min(RUN);
-        let slots = self.x.iter_mut().zip(self.y.iter_mut()).take(self.len);
-        for (step, (slot_x, slot_y)) in slots.enumerate() {
-            let step = step as f64;
-            let w = base_w + m[6] * step;
-            let scale = if w == 0.0 {
-                0.0
-            } else {
-                f64::from(SUBPIXELS) / w
-            };
-            *slot_x = round_to_i32((base_x + m[0] * step) * scale);
-            *slot_y = round_to_i32((base_y + m[3] * step) * scale);
-        }
-    }
-
-    fn positions(&self) -> impl Iterator<Item = (&i32, &i32)> {
-        self.x.iter().zip(self.y.iter()).take(self.len)
-    }
-
-    fn place(&self, source: &Source) -> Place {
-        let (mut low_x, mut high_x) = (i32::MAX, i32::MIN);
-        let (mut low_y, mut high_y) = (i32::MAX, i32::MIN);
-        for (&x, &y) in self.positions() {
-            (low_x, high_x) = (low_x.min(x), high_x.max(x));
-            (low_y, high_y) = (low_y.min(y), high_y.max(y));
-        }
-        let (left, right) = (low_x >> SUBPIXEL_BITS, high_x >> SUBPIXEL_BITS);
-        let (top, bottom) = (low_y >> SUBPIXEL_BITS, high_y >> SUBPIXEL_BITS);
-        let (last_x, last_y) = (source.last_x, source.last_y);
-        if left >= 0 && top >= 0 && right < last_x && bottom < last_y {
-            Place::Inside
-        } else if source.border == Border::Zero
-            && (right < -1 || bottom < -1 || left > last_x || top > last_y)
-        {
-            Place::Outside
-        } else {
-            Place::Across
-        }
-    }
-}
-
-/// The image with the facts the inner loops need.
-struct Source<'a> {
-    data: &'a [u8],
-    /// Bytes per row.
-    stride: usize,
-    last_x: i32,
-    last_y: i32,
-    border: Border,
-}
-
-impl<'a> Source<'a> {
-    /// `None` where there is nothing to read, or less than the size promises.
-    fn new(image: &'a Rgb8, border: Border) -> Option<Self> {
-        let stride = image.width.checked_mul(3)?;
-        let whole = image.data.len() >= stride.checked_mul(image.height)?;
-        (whole && image.width > 0 && image.height > 0).then_some(())?;
-        Some(Self {
-            data: &image.data,
-            stride,
-            last_x: i32::try_from(image.width - 1).ok()?,
-            last_y: i32::try_from(image.height - 1).ok()?,
-            border,
-        })
-    }
-
-    /// For positions whose four neighbours are all in the image.
-    #[inline(always)]
-    fn blend_inside(&self, x: i32, y: i32) -> [u8; 3] {
-        let column = (x >> SUBPIXEL_BITS) as usize * 3;
-        let upper = (y >> SUBPIXEL_BITS) as usize * self.stride + column;
-        let lower = upper + self.stride;
-        let a = &self.data[upper..upper + 6];
-        let b = &self.data[lower..lower + 6];
-        let [w00, w01, w10, w11] = weights(x, y);
-        std::array::from_fn(|c| {
-            let sum = w00 * u32::from(a[c])
-                + w01 * u32::from(a[c + 3])
-                + w10 * u32::from(b[c])
-                + w11 * u32::from(b[c + 3]);
-            rounded(sum)
-        })
-    }
-
-    /// For any position; neighbours outside the image follow the border rule.
-    fn blend_anywhere(&self, x: i32, y: i32) -> [u8; 3] {
-        let (left, top) = (x >> SUBPIXEL_BITS, y >> SUBPIXEL_BITS);
-        let corners = [
-            self.pixel(left, top),
-            self.pixel(left + 1, top),
-            self.pixel(left, top + 1),
-            self.pixel(left + 1, top + 1),
-        ];
-        let weights = weights(x, y);
-        std::array::from_fn(|c| {
-            let terms = corners.iter().zip(weights);
-            rounded(terms.map(|(pixel, w)| w * u32::from(pixel[c])).sum())
-        })
-    }
-
-    fn pixel(&self, x: i32, y: i32) -> [u8; 3] {
-        let (near_x, near_y) = (x.clamp(0, self.last_x), y.clamp(0, self.last_y));
-        if self.border == Border::Zero && (near_x, near_y) != (x, y) {
-            return [0; 3];
-        }
-        let at = near_y as usize * self.stride + near_x as usize * 3;
-        [self.data[at], self.data[at + 1], self.data[at + 2]]
-    }
-}
-
-/// Bilinear weights of the four neighbours, 1024 in all. OpenCV's table holds 32 times these
-/// (its one exception, weight 32767 at a whole pixel, rounds to the same byte).
-#[inline(always)]
-fn weights(x: i32, y: i32) -> [u32; 4] {
-    let mask = SUBPIXELS - 1;
-    let (right, lower) = ((x & mask) as u32, (y & mask) as u32);
-    let (left, upper) = (SUBPIXELS as u32 - right, SUBPIXELS as u32 - lower);
-    [left * upper, right * upper, left * lower, right * lower]
-}
-
-#[inline(always)]
-fn rounded(sum: u32) -> u8 {
-    ((sum + 512) >> 10) as u8
-}
-
-/// To the nearest integer, halves to even. Adding 1.5·2^52 leaves the rounded integer in the low
-/// bits of the mantissa, in one step that vectorises on every x86-64 and ARM.
-#[inline(always)]
-fn round_to_i32(value: f64) -> i32 {
-    let value = value.min(f64::from(i32::MAX)).max(f64::from(i32::MIN));
-    (value + 6_755_399_441_055_744.0).to_bits() as i32
 }
 
 /// The homography from crop pixels to image pixels, row-major 3×3, found as MediaPipe finds it:

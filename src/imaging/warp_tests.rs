@@ -93,6 +93,45 @@ fn floats_are_the_scaled_bytes() {
     }
 }
 
+/// The processor's own code for floats against the portable code for bytes, over edges and corners.
+#[test]
+fn floats_are_the_scaled_bytes_everywhere() {
+    let mut state = 1u32;
+    let mut random = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    };
+    for index in 0..400 {
+        let image = image(1 + random(90) as usize, 1 + random(60) as usize, 1);
+        let case = Case {
+            roi: Roi {
+                cx: random(900) as f32 / 10.0,
+                cy: random(600) as f32 / 10.0,
+                size: 1.0 + random(800) as f32 / 10.0,
+                rotation: [0.0, random(628) as f32 / 100.0][index % 2],
+            },
+            image,
+            out: 1 + random(150) as usize,
+            border: [Border::Zero, Border::Replicate][index / 2 % 2],
+            expected: &[],
+        };
+        let mut floats = vec![-1.0; case.out * case.out * 3];
+        let (scale, offset) = (1.0 / 255.0, 0.25);
+        warp_roi_f32(
+            &case.image,
+            &case.roi,
+            case.out,
+            case.border,
+            scale,
+            offset,
+            &mut floats,
+        );
+        for (float, byte) in floats.iter().zip(crop(&case)) {
+            assert_eq!(*float, f32::from(byte) * scale + offset, "case {index}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_cropped_is_black() {
     let image = image(20, 10, 0);
