@@ -2,7 +2,7 @@
 //!
 //! The detector's file stores its 1×1 weights three quarters empty. Dense kernels multiply the zeros
 //! too; this one holds a block of pixels in registers and walks the list of weights. Pixels must be
-//! turned so that those of one channel lie side by side, which pays in the large layers only.
+//! turned so that those of one channel lie side by side, which does not pay in the smallest layers.
 
 use super::graph::{Conv, Padding};
 
@@ -12,13 +12,13 @@ const LANE: usize = 16;
 const MAX_LANES: usize = 4;
 /// Below this share of zeros, or this number of weights, the dense kernel is faster.
 const MIN_ZEROS: f32 = 0.6;
-const MIN_WEIGHTS: usize = 36_000;
+const MIN_WEIGHTS: usize = 4_500;
 
 /// The weights that are not zero, row by row.
 pub struct SparseConv {
     inputs: usize,
     outputs: usize,
-    /// Where each output's weights start; one more for the end.
+    /// Where the weights of each output start, part after part; one more for the end.
     starts: Vec<usize>,
     /// Input channel and weight; every channel is below `inputs`.
     weights: Vec<(u32, f32)>,
@@ -48,10 +48,13 @@ impl SparseConv {
             return None;
         }
         let (mut starts, mut weights) = (vec![0], Vec::new());
-        for row in conv.weights.chunks_exact(inputs) {
-            let present = row.iter().enumerate().filter(|(_, w)| **w != 0.0);
-            weights.extend(present.map(|(k, w)| (k as u32, *w)));
-            starts.push(weights.len());
+        for part in (0..inputs).step_by(PART) {
+            for row in conv.weights.chunks_exact(inputs) {
+                let of_part = row.iter().enumerate().skip(part).take(PART);
+                let present = of_part.filter(|(_, w)| **w != 0.0);
+                weights.extend(present.map(|(k, w)| (k as u32, *w)));
+                starts.push(weights.len());
+            }
         }
         let (low, high) = if conv.relu6 {
             (0.0, 6.0)
@@ -94,12 +97,15 @@ impl SparseConv {
         kernel::gather(sums, self.outputs, lanes * LANE, output);
     }
 
-    /// The weights of one output.
-    fn row(&self, output: usize) -> &[(u32, f32)] {
-        &self.weights[self.starts[output]..self.starts[output + 1]]
+    /// The weights that lead from one part of the inputs to one output.
+    fn row(&self, part: usize, output: usize) -> &[(u32, f32)] {
+        let row = part * self.outputs + output;
+        &self.weights[self.starts[row]..self.starts[row + 1]]
     }
 }
 
+/// Input channels gone through at a time: a block of so many stays in the nearest cache.
+const PART: usize = 96;
 /// Side of the square that is turned at a time.
 const TURN: usize = 8;
 

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
 };
 
-use super::{LANE, SparseConv, TURN};
+use super::{LANE, PART, SparseConv, TURN};
 
 /// Whether this processor multiplies and adds sixteen floats at once; with fewer, dense is as fast.
 pub fn is_fast() -> bool {
@@ -52,23 +52,34 @@ pub fn multiply(conv: &SparseConv, apart: &[f32], sums: &mut [f32], lanes: usize
 unsafe fn multiply_avx512<const LANES: usize>(conv: &SparseConv, apart: &[f32], sums: &mut [f32]) {
     let block = LANES * LANE;
     let (low, high) = (_mm512_set1_ps(conv.low), _mm512_set1_ps(conv.high));
-    for (output, bias) in conv.bias.iter().enumerate() {
-        let mut sum = [_mm512_set1_ps(*bias); LANES];
-        for (channel, weight) in conv.row(output) {
-            // SAFETY: `channel` is below `inputs`, so a whole column of the block follows.
-            let column = unsafe { apart.as_ptr().add(*channel as usize * block) };
-            let weight = _mm512_set1_ps(*weight);
-            for (lane, sum) in sum.iter_mut().enumerate() {
-                // SAFETY: as above.
-                let values = unsafe { _mm512_loadu_ps(column.add(lane * LANE)) };
-                *sum = _mm512_fmadd_ps(values, weight, *sum);
-            }
-        }
-        for (lane, sum) in sum.into_iter().enumerate() {
-            let sum = _mm512_min_ps(_mm512_max_ps(sum, low), high);
+    let parts = conv.inputs.div_ceil(PART);
+    for part in 0..parts {
+        for (output, bias) in conv.bias.iter().enumerate() {
             // SAFETY: `output` is below `outputs`.
-            unsafe {
-                _mm512_storeu_ps(sums.as_mut_ptr().add(output * block + lane * LANE), sum);
+            let target = unsafe { sums.as_mut_ptr().add(output * block) };
+            let mut sum = [_mm512_set1_ps(*bias); LANES];
+            if part > 0 {
+                for (lane, sum) in sum.iter_mut().enumerate() {
+                    // SAFETY: an output has `block` lanes, written by the part before.
+                    *sum = unsafe { _mm512_loadu_ps(target.add(lane * LANE)) };
+                }
+            }
+            for (channel, weight) in conv.row(part, output) {
+                // SAFETY: `channel` is below `inputs`, so a whole column of the block follows.
+                let column = unsafe { apart.as_ptr().add(*channel as usize * block) };
+                let weight = _mm512_set1_ps(*weight);
+                for (lane, sum) in sum.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let values = unsafe { _mm512_loadu_ps(column.add(lane * LANE)) };
+                    *sum = _mm512_fmadd_ps(values, weight, *sum);
+                }
+            }
+            for (lane, mut sum) in sum.into_iter().enumerate() {
+                if part + 1 == parts {
+                    sum = _mm512_min_ps(_mm512_max_ps(sum, low), high);
+                }
+                // SAFETY: an output has `block` lanes.
+                unsafe { _mm512_storeu_ps(target.add(lane * LANE), sum) };
             }
         }
     }
