@@ -6,6 +6,7 @@
 //! integers only, so every machine gives the same pixels. One row of MCUs is in work at a time and
 //! stays in the processor's cache.
 
+use super::buffers;
 use crate::imaging::jpeg_kernels::{Block, Kernels, PORTABLE, RUN, Wide};
 
 /// How much smaller the chroma planes are.
@@ -109,7 +110,7 @@ impl Painter {
             lines,
             wide: [Wide::new(stride), Wide::new(stride)],
             painted: 0,
-            out: Vec::with_capacity(layout.width * layout.height * 3),
+            out: buffers::take(layout.width * layout.height * 3),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Floor 2: pixels: decoding with limits, warping, drawing.
 
+pub mod buffers;
 pub mod decode;
 pub mod draw;
 pub mod encode;

@@ -17,6 +17,7 @@ use super::pool::Priority;
 use super::result::{FrameResult, Person};
 use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
+use crate::imaging::buffers;
 
 /// What a clip carries from call to call.
 #[derive(Clone)]
@@ -350,8 +351,11 @@ impl<P: Perception> Call<P> {
             let persons = core
                 .perception()
                 .follow(&mut state, core.pool(), &ctl, &view, sightings)
-                .await?;
-            Ok((persons, state))
+                .await;
+            if let Ok(image) = Arc::try_unwrap(view.image) {
+                buffers::give(image.data);
+            }
+            Ok((persons?, state))
         })
         .join()
         .await?
