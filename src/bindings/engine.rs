@@ -268,7 +268,7 @@ pub fn idle_health(config: Value) -> napi::Result<Health> {
 #[napi_derive::module_init]
 fn start_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .max_blocking_threads(4)
         .thread_name("pose4d-wait")
         .thread_keep_alive(Duration::from_secs(5))
