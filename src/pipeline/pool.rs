@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -110,6 +111,8 @@ struct State<W> {
 struct Shared<W> {
     state: Mutex<State<W>>,
     work_or_close: Condvar,
+    /// Counts whatever may concern an idle worker.
+    events: AtomicU64,
     factory: Box<Factory<W>>,
 }
 
@@ -128,6 +131,7 @@ impl<W> Shared<W> {
             tasks.extend(state.ahead.drain());
             tasks
         };
+        self.events.fetch_add(1, Ordering::Release);
         self.work_or_close.notify_all();
         for task in refused {
             task.refuse(closed());
@@ -177,6 +181,7 @@ impl<W: 'static> Pool<W> {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             work_or_close: Condvar::new(),
+            events: AtomicU64::new(0),
             factory: Box::new(factory),
         });
         // The handle comes first: should a thread not start, its drop ends those that did.
@@ -258,6 +263,7 @@ impl<W: 'static> Pool<W> {
                 Priority::Ahead => state.ahead.push(task_of, task),
             }
         }
+        shared.events.fetch_add(1, Ordering::Release);
         shared.work_or_close.notify_one();
     }
 
@@ -275,6 +281,7 @@ impl<W: 'static> Pool<W> {
             };
             state.builds.iter_mut().map(order).collect()
         };
+        self.0.shared.events.fetch_add(1, Ordering::Release);
         self.0.shared.work_or_close.notify_all();
         let mut slowest = Duration::ZERO;
         for wait in waits {
@@ -312,6 +319,7 @@ enum Next<W> {
 
 fn next<W>(shared: &Shared<W>, index: usize) -> Option<Next<W>> {
     let mut state = shared.lock();
+    let mut awake = true;
     loop {
         if state.closed {
             return None;
@@ -322,10 +330,29 @@ fn next<W>(shared: &Shared<W>, index: usize) -> Option<Next<W>> {
         if let Some(task) = state.follow.pop().or_else(|| state.ahead.pop()) {
             return Some(Next::Run(task));
         }
+        if awake {
+            awake = false;
+            let seen = shared.events.load(Ordering::Acquire);
+            drop(state);
+            linger(&shared.events, seen);
+            state = shared.lock();
+            continue;
+        }
         state = shared
             .work_or_close
             .wait(state)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// The steps of a frame follow each other closely, and waking a thread takes longer than that: an
+/// idle worker stays awake this long before it sleeps, giving way to whoever wants the core.
+const LINGER: Duration = Duration::from_micros(100);
+
+fn linger(events: &AtomicU64, seen: u64) {
+    let until = Instant::now() + LINGER;
+    while events.load(Ordering::Acquire) == seen && Instant::now() < until {
+        std::thread::yield_now();
     }
 }
 

@@ -9,7 +9,9 @@ use super::graph::{Conv, Padding};
 /// Floats of a register.
 const LANE: usize = 16;
 /// Registers of pixels in a block.
-const MAX_LANES: usize = 4;
+const MAX_LANES: usize = 13;
+/// Registers in a row of inputs that stays in the nearest cache while all outputs are summed.
+const NEAR: usize = 640;
 /// Below this share of zeros, or this number of weights, the dense kernel is faster.
 const MIN_ZEROS: f32 = 0.6;
 const MIN_WEIGHTS: usize = 4_500;
@@ -18,6 +20,11 @@ const MIN_WEIGHTS: usize = 4_500;
 pub struct SparseConv {
     inputs: usize,
     outputs: usize,
+    /// Pixels in a block, and the registers that hold them.
+    block: usize,
+    lanes: usize,
+    /// Input channels gone through at a time.
+    part: usize,
     /// Where the weights of each output start, part after part; one more for the end.
     starts: Vec<usize>,
     /// Input channel and weight; every channel is below `inputs`.
@@ -31,12 +38,12 @@ pub struct SparseConv {
 
 impl SparseConv {
     /// `None` where the dense kernel is the better one, here or on this processor.
-    pub fn of(conv: &Conv, inputs: usize) -> Option<Self> {
+    pub fn of(conv: &Conv, inputs: usize, pixels: usize) -> Option<Self> {
         let big = conv.weights.len() >= MIN_WEIGHTS;
-        (big && kernel::is_fast()).then(|| Self::pack(conv, inputs))?
+        (big && kernel::is_fast()).then(|| Self::pack(conv, inputs, pixels))?
     }
 
-    fn pack(conv: &Conv, inputs: usize) -> Option<Self> {
+    fn pack(conv: &Conv, inputs: usize, pixels: usize) -> Option<Self> {
         let outputs = conv.bias.len();
         let plain = !conv.depthwise
             && conv.kernel == [1, 1]
@@ -47,10 +54,15 @@ impl SparseConv {
         if !(plain && turns && zeros >= MIN_ZEROS * conv.weights.len() as f32) {
             return None;
         }
+        // As few blocks as hold the pixels, all of one size.
+        let count = pixels.div_ceil(MAX_LANES * LANE).max(1);
+        let block = pixels.div_ceil(count).max(1);
+        let lanes = kernel::lanes(block.div_ceil(LANE));
+        let part = NEAR / lanes;
         let (mut starts, mut weights) = (vec![0], Vec::new());
-        for part in (0..inputs).step_by(PART) {
+        for part_at in (0..inputs).step_by(part) {
             for row in conv.weights.chunks_exact(inputs) {
-                let of_part = row.iter().enumerate().skip(part).take(PART);
+                let of_part = row.iter().enumerate().skip(part_at).take(part);
                 let present = of_part.filter(|(_, w)| **w != 0.0);
                 weights.extend(present.map(|(k, w)| (k as u32, *w)));
                 starts.push(weights.len());
@@ -64,37 +76,37 @@ impl SparseConv {
         Some(Self {
             inputs,
             outputs,
+            block,
+            lanes,
+            part,
             starts,
             weights,
             bias: conv.bias.clone(),
             low,
             high,
-            scratch: vec![0.0; (inputs + outputs) * MAX_LANES * LANE],
+            scratch: vec![0.0; (inputs + outputs) * lanes * LANE],
         })
     }
 
     /// `input`: `[pixels, inputs]`; `output`: `[pixels, outputs]`.
     pub fn run(&mut self, input: &[f32], output: &mut [f32]) {
         let pixels = input.len() / self.inputs;
-        // As few blocks as hold the pixels, all of one size.
-        let count = pixels.div_ceil(MAX_LANES * LANE).max(1);
-        let each = pixels.div_ceil(count).max(1);
         let mut scratch = std::mem::take(&mut self.scratch);
-        for first in (0..pixels).step_by(each) {
-            let here = each.min(pixels - first);
+        for first in (0..pixels).step_by(self.block) {
+            let here = self.block.min(pixels - first);
             let source = &input[first * self.inputs..(first + here) * self.inputs];
             let target = &mut output[first * self.outputs..(first + here) * self.outputs];
-            self.block(source, target, here.div_ceil(LANE), &mut scratch);
+            self.multiply(source, target, &mut scratch);
         }
         self.scratch = scratch;
     }
 
-    fn block(&self, input: &[f32], output: &mut [f32], lanes: usize, scratch: &mut [f32]) {
-        let (apart, sums) = scratch.split_at_mut(self.inputs * lanes * LANE);
-        let sums = &mut sums[..self.outputs * lanes * LANE];
-        kernel::spread(input, self.inputs, lanes * LANE, apart);
-        kernel::multiply(self, apart, sums, lanes);
-        kernel::gather(sums, self.outputs, lanes * LANE, output);
+    fn multiply(&self, input: &[f32], output: &mut [f32], scratch: &mut [f32]) {
+        let width = self.lanes * LANE;
+        let (apart, sums) = scratch.split_at_mut(self.inputs * width);
+        kernel::spread(input, self.inputs, width, apart);
+        kernel::multiply(self, apart, sums);
+        kernel::gather(sums, self.outputs, width, output);
     }
 
     /// The weights that lead from one part of the inputs to one output.
@@ -104,8 +116,6 @@ impl SparseConv {
     }
 }
 
-/// Input channels gone through at a time: a block of so many stays in the nearest cache.
-const PART: usize = 96;
 /// Side of the square that is turned at a time.
 const TURN: usize = 8;
 
@@ -120,7 +130,10 @@ mod kernel {
         false
     }
     pub fn spread(_: &[f32], _: usize, _: usize, _: &mut [f32]) {}
-    pub fn multiply(_: &super::SparseConv, _: &[f32], _: &mut [f32], _: usize) {}
+    pub fn lanes(needed: usize) -> usize {
+        needed
+    }
+    pub fn multiply(_: &super::SparseConv, _: &[f32], _: &mut [f32]) {}
     pub fn gather(_: &[f32], _: usize, _: usize, _: &mut [f32]) {}
 }
 
@@ -154,13 +167,13 @@ mod tests {
         if !kernel::is_fast() {
             return;
         }
-        for (pixels, relu6) in [(1, true), (7, false), (49, true), (64, false), (196, true)] {
+        for (pixels, relu6) in [(1, true), (7, false), (49, true), (100, false), (215, true)] {
             let conv = conv(24, 16, relu6);
             let input: Vec<f32> = (0..pixels * 24)
                 .map(|i| ((i * 31) % 23) as f32 * 0.1 - 1.0)
                 .collect();
             let mut output = vec![f32::NAN; pixels * 16];
-            let mut sparse = SparseConv::pack(&conv, 24).unwrap();
+            let mut sparse = SparseConv::pack(&conv, 24, pixels).unwrap();
             sparse.run(&input, &mut output);
             for (p, c) in (0..pixels).flat_map(|p| (0..16).map(move |c| (p, c))) {
                 let products = (0..24).map(|k| input[p * 24 + k] * conv.weights[c * 24 + k]);
@@ -180,13 +193,13 @@ mod tests {
             weights: vec![1.0; 24 * 16],
             ..conv(24, 16, false)
         };
-        assert!(SparseConv::pack(&dense, 24).is_none());
+        assert!(SparseConv::pack(&dense, 24, 49).is_none());
         let strided = Conv {
             stride: [2, 2],
             ..conv(24, 16, false)
         };
-        assert!(SparseConv::pack(&strided, 24).is_none());
-        assert!(SparseConv::pack(&conv(12, 16, false), 12).is_none());
-        assert!(SparseConv::of(&conv(24, 16, false), 24).is_none());
+        assert!(SparseConv::pack(&strided, 24, 49).is_none());
+        assert!(SparseConv::pack(&conv(12, 16, false), 12, 49).is_none());
+        assert!(SparseConv::of(&conv(24, 16, false), 24, 49).is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
 };
 
-use super::{LANE, PART, SparseConv, TURN};
+use super::{LANE, SparseConv, TURN};
 
 /// Whether this processor multiplies and adds sixteen floats at once; with fewer, dense is as fast.
 pub fn is_fast() -> bool {
@@ -31,28 +31,41 @@ pub fn gather(sums: &[f32], channels: usize, block: usize, output: &mut [f32]) {
     unsafe { gather_avx2(sums, channels, block, output) }
 }
 
+/// The number of registers that a block of `needed` is given.
+pub fn lanes(needed: usize) -> usize {
+    match needed {
+        0..=1 => 1,
+        2 => 2,
+        3..=4 => 4,
+        5..=7 => 7,
+        _ => 13,
+    }
+}
+
 /// Every output's sum over its weights: `[inputs, block]` → `[outputs, block]`.
-pub fn multiply(conv: &SparseConv, apart: &[f32], sums: &mut [f32], lanes: usize) {
-    assert!(apart.len() >= conv.inputs * lanes * LANE);
-    assert!(sums.len() >= conv.outputs * lanes * LANE && is_fast());
+pub fn multiply(conv: &SparseConv, apart: &[f32], sums: &mut [f32]) {
+    assert!(apart.len() >= conv.inputs * conv.lanes * LANE);
+    assert!(sums.len() >= conv.outputs * conv.lanes * LANE && is_fast());
     // SAFETY: processor and sizes are checked above; a packed weight's channel is below `inputs`.
     unsafe {
-        match lanes {
+        match conv.lanes {
             1 => multiply_avx512::<1>(conv, apart, sums),
             2 => multiply_avx512::<2>(conv, apart, sums),
-            3 => multiply_avx512::<3>(conv, apart, sums),
-            _ => multiply_avx512::<4>(conv, apart, sums),
+            4 => multiply_avx512::<4>(conv, apart, sums),
+            7 => multiply_avx512::<7>(conv, apart, sums),
+            _ => multiply_avx512::<13>(conv, apart, sums),
         }
     }
 }
 
 /// # Safety
-/// AVX-512; `apart` and `sums` hold `inputs` and `outputs` times `LANES * LANE` floats.
+/// AVX-512; `LANES` are `conv.lanes`; `apart` and `sums` hold `inputs` and `outputs` times
+/// `LANES * LANE` floats.
 #[target_feature(enable = "avx512f")]
 unsafe fn multiply_avx512<const LANES: usize>(conv: &SparseConv, apart: &[f32], sums: &mut [f32]) {
     let block = LANES * LANE;
     let (low, high) = (_mm512_set1_ps(conv.low), _mm512_set1_ps(conv.high));
-    let parts = conv.inputs.div_ceil(PART);
+    let parts = conv.inputs.div_ceil(conv.part);
     for part in 0..parts {
         for (output, bias) in conv.bias.iter().enumerate() {
             // SAFETY: `output` is below `outputs`.

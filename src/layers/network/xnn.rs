@@ -71,7 +71,8 @@ impl XnnNetwork {
 
     fn add(&mut self, node: Node) -> Result<()> {
         if let Kind::Conv(conv) = &node.kind
-            && let Some(conv) = SparseConv::of(conv, self.graph.shapes[node.inputs[0]].channels)
+            && let from = self.graph.shapes[node.inputs[0]]
+            && let Some(conv) = SparseConv::of(conv, from.channels, from.height * from.width)
         {
             let (input, output) = (node.inputs[0], node.output);
             self.steps.push(Step::Sparse {
