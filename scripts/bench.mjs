@@ -232,6 +232,17 @@ async function pipeline({ frames, report }) {
     report.rows.push(
       await compare(title, { side: ours, task }, { side: theirs, task }, { repeat, wanted: 1.5 }),
     )
+  const two = await throughApi(frames, 2)
+  report.sides.push(two)
+  if (two.missing) throw new Error(two.missing)
+  note('photos in one call, 2 threads: ours, MediaPipe (free to use both cores), MediaPipe / ours')
+  const sides = [
+    { side: two, task: 'photos' },
+    { side: theirs, task: 'single' },
+  ]
+  report.rows.push(
+    await compare('photos, 2 threads / mp.solutions.pose', ...sides, { repeat: 30, wanted: 1.5 }),
+  )
 }
 
 async function cores({ frames, report }) {

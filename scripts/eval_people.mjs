@@ -18,6 +18,7 @@ const HELP = `usage: node scripts/eval_people.mjs [poses.json] [options] [-- opt
   --goldens d   folder with photos/ and people.json (default: $POSE4D_GOLDENS/blazepose)
   --overlay d   also draw every photo there: a contact sheet (only when this runs pose4d itself)
   --json        print JSON
+  --curve       recall and false poses over blazepose.minQualityPhoto, through the API
   --all         score photos without annotations too: every pose there is false`
 
 const COCO = [
@@ -106,17 +107,18 @@ function frames(text) {
   return Array.isArray(document) ? document : document.frames
 }
 
+function toPose(person) {
+  const named = new Map(person.keypoints.map(({ name, x, y }) => [name, [x, y]]))
+  return { joints: COCO.map((name) => named.get(name)) }
+}
+
 /** Photo name → poses, joints in COCO's order and by name, whatever set the model gives. */
 function readPoses(path) {
   const photos = new Map()
   for (const frame of frames(readFileSync(path, 'utf8'))) {
     if (frame.error) throw new Error(`${frame.file}: ${frame.error}`)
     if (!frame.file) throw new Error(`${path}: frame ${frame.frameNumber} does not name its file`)
-    const poses = frame.persons.map((person) => {
-      const named = new Map(person.keypoints.map(({ name, x, y }) => [name, [x, y]]))
-      return { joints: COCO.map((name) => named.get(name)) }
-    })
-    photos.set(basename(frame.file), poses)
+    photos.set(basename(frame.file), frame.persons.map(toPose))
   }
   return photos
 }
@@ -134,7 +136,7 @@ function predict(photos, folder, overlay, extra) {
   return out
 }
 
-function main() {
+async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     args: process.argv.slice(2).slice(0, cut(process.argv.slice(2))),
@@ -143,6 +145,7 @@ function main() {
       overlay: { type: 'string' },
       all: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      curve: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -151,6 +154,7 @@ function main() {
   const goldens = values.goldens ?? (given && join(given, 'blazepose'))
   if (!goldens) throw new Error('name the folder in --goldens or set POSE4D_GOLDENS')
   const people = JSON.parse(readFileSync(join(goldens, 'people.json'), 'utf8'))
+  if (values.curve) return curve(people, join(goldens, 'photos'))
   const temp = mkdtempSync(join(tmpdir(), 'pose4d-people-'))
   try {
     const extra = process.argv.slice(2).slice(cut(process.argv.slice(2)) + 1)
@@ -158,6 +162,31 @@ function main() {
     report(people, readPoses(file), { goldens, ...values })
   } finally {
     rmSync(temp, { recursive: true, force: true })
+  }
+}
+
+const CURVE = [0.05, 0.1, 0.14, 0.18, 0.22, 0.26, 0.3, 0.35, 0.4, 0.5]
+
+/** The annotated photos, each on its own, once for every threshold. */
+async function curve(people, photos) {
+  const { createEngine } = await import('../index.mjs')
+  const names = Object.keys(people).sort()
+  const frames = names.map((name, frameNumber) => ({ frameNumber, imagePath: join(photos, name) }))
+  console.log('minQualityPhoto  recall  false per true')
+  for (const minQualityPhoto of CURVE) {
+    const engine = await createEngine({ blazepose: { minQualityPhoto } })
+    const results = await engine.processFrames(frames, { tracking: false })
+    await engine.close()
+    const scores = results.map(({ error, persons }, at) => {
+      if (error) throw new Error(`${names[at]}: ${error}`)
+      return score(people[names[at]], persons.map(toPose))
+    })
+    const sum = (key) => scores.reduce((total, each) => total + each[key], 0)
+    const recall = (sum('true') / sum('people')).toFixed(3)
+    const wrong = (sum('false') / sum('true')).toFixed(2)
+    console.log(
+      `${minQualityPhoto.toFixed(2).padStart(15)}  ${recall.padStart(6)}  ${wrong.padStart(14)}`,
+    )
   }
 }
 
@@ -200,9 +229,7 @@ function report(people, poses, { goldens, all, json }) {
   )
 }
 
-try {
-  main()
-} catch (error) {
+await main().catch((error) => {
   console.error(`eval_people: ${error.message}`)
   process.exitCode = 1
-}
+})

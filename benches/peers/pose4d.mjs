@@ -2,7 +2,8 @@
 //
 // Arguments: FRAME_FOLDER (JPEGs) THREADS. Requests and answers as in benches/networks.rs; tasks are
 // `single` and `track` at MediaPipe's own settings (one person, whole frame), one frame at a time,
-// and `clip`: all frames in one call at the defaults, one figure: milliseconds per frame.
+// `photos` at the same settings but all in one call (one figure: milliseconds per photo), and `clip`:
+// all frames in one call at the defaults, one figure: milliseconds per frame.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -50,6 +51,16 @@ const TASKS = {
     const answer = await oneByOne(frames, (frame) => clip.processFrames([frame]))
     await clip.close?.()
     return answer
+  },
+  async photos(engine, images, repeat) {
+    const frames = Array.from({ length: repeat }, (_, frameNumber) => ({
+      frameNumber,
+      image: images[0],
+    }))
+    const start = performance.now()
+    const results = checked(await engine.processFrames(frames, { tracking: false }))
+    const ms = (performance.now() - start) / repeat
+    return { ms: [ms], seen: results.filter((result) => result.persons.length > 0).length }
   },
   async clip(engine, images, repeat) {
     const ms = []

@@ -1,5 +1,6 @@
 //! Fixed-size convolutional networks: a small graph, read from `.tflite`, and two ways to run it.
 
+pub mod aligned;
 pub mod arena;
 pub mod eager;
 pub mod error;

@@ -4,6 +4,7 @@
 //! too; this one holds a block of pixels in registers and walks the list of weights. Pixels must be
 //! turned so that those of one channel lie side by side, which does not pay in the smallest layers.
 
+use super::aligned::Aligned;
 use super::graph::{Conv, Padding};
 
 /// Floats of a register.
@@ -33,7 +34,7 @@ pub struct SparseConv {
     low: f32,
     high: f32,
     /// The block with its channels apart: `[inputs + outputs, block]`.
-    scratch: Vec<f32>,
+    scratch: Aligned,
 }
 
 impl SparseConv {
@@ -84,7 +85,7 @@ impl SparseConv {
             bias: conv.bias.clone(),
             low,
             high,
-            scratch: vec![0.0; (inputs + outputs) * lanes * LANE],
+            scratch: Aligned::zeroed((inputs + outputs) * lanes * LANE),
         })
     }
 
@@ -96,7 +97,7 @@ impl SparseConv {
             let here = self.block.min(pixels - first);
             let source = &input[first * self.inputs..(first + here) * self.inputs];
             let target = &mut output[first * self.outputs..(first + here) * self.outputs];
-            self.multiply(source, target, &mut scratch);
+            self.multiply(source, target, scratch.as_mut_slice());
         }
         self.scratch = scratch;
     }

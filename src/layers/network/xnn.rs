@@ -3,6 +3,7 @@
 
 use std::ptr::null_mut;
 
+use super::aligned::Aligned;
 use super::arena::{self, Plan};
 use super::error::NetworkError;
 use super::graph::{Conv, Graph, Kind, Node, Padding, Shape, TensorId};
@@ -31,21 +32,16 @@ pub struct XnnNetwork {
     graph: Graph,
     plan: Plan,
     /// Operators hold addresses inside: never resized, never moved.
-    memory: Box<[Line]>,
+    memory: Aligned,
     steps: Vec<Step>,
 }
-
-/// Keeps the arena aligned to a cache line.
-#[repr(align(64))]
-#[derive(Clone, Copy)]
-struct Line(#[expect(dead_code, reason = "only ever seen as floats")] [f32; 16]);
 
 impl XnnNetwork {
     /// Packs the weights; the graph's own copies are dropped.
     pub fn new(graph: Graph) -> Result<Self> {
         let xnn = ffi::load().map_err(|reason| NetworkError::Unavailable(reason.into()))?;
         let plan = arena::plan(&graph);
-        let memory = vec![Line([0.0; 16]); plan.len.div_ceil(16)].into_boxed_slice();
+        let memory = Aligned::zeroed(plan.len);
         let mut network = Self {
             xnn,
             graph,
@@ -61,12 +57,7 @@ impl XnnNetwork {
 
     fn address(&mut self, tensor: TensorId) -> *mut f32 {
         // SAFETY: the plan's offsets lie inside the block it was sized for.
-        unsafe {
-            self.memory
-                .as_mut_ptr()
-                .cast::<f32>()
-                .add(self.plan.offsets[tensor])
-        }
+        unsafe { self.memory.as_mut_ptr().add(self.plan.offsets[tensor]) }
     }
 
     fn add(&mut self, node: Node) -> Result<()> {
@@ -290,7 +281,7 @@ impl XnnNetwork {
             self.plan.offsets[self.graph.input],
             self.graph.shapes[self.graph.input].volume(),
         );
-        &mut floats_mut(&mut self.memory)[offset..offset + len]
+        &mut self.memory.as_mut_slice()[offset..offset + len]
     }
 
     /// One of the graph's outputs; valid after `run`.
@@ -300,7 +291,7 @@ impl XnnNetwork {
             self.plan.offsets[tensor],
             self.graph.shapes[tensor].volume(),
         );
-        &floats(&self.memory)[offset..offset + len]
+        &self.memory.as_slice()[offset..offset + len]
     }
 
     pub fn run(&mut self) -> Result<()> {
@@ -320,14 +311,14 @@ impl XnnNetwork {
                         self.plan.offsets[*tensor],
                         self.graph.shapes[*tensor].volume(),
                     );
-                    kernels::clamp6(&mut floats_mut(&mut self.memory)[offset..offset + len]);
+                    kernels::clamp6(&mut self.memory.as_mut_slice()[offset..offset + len]);
                 }
                 Step::Sparse {
                     conv,
                     input,
                     output,
                 } => {
-                    let memory = floats_mut(&mut self.memory);
+                    let memory = self.memory.as_mut_slice();
                     let (source, target) =
                         pair(&self.plan, &self.graph.shapes, memory, *input, *output);
                     conv.run(source, target);
@@ -337,7 +328,7 @@ impl XnnNetwork {
                         node,
                         &self.graph.shapes,
                         &self.plan,
-                        floats_mut(&mut self.memory),
+                        self.memory.as_mut_slice(),
                     );
                 }
             }
@@ -380,16 +371,6 @@ fn refused(node: &Node, status: Status) -> NetworkError {
         "XNNPACK refused a {} (status {status})",
         node.kind.name()
     ))
-}
-
-fn floats(memory: &[Line]) -> &[f32] {
-    // SAFETY: a line is sixteen floats without padding.
-    unsafe { std::slice::from_raw_parts(memory.as_ptr().cast(), memory.len() * 16) }
-}
-
-fn floats_mut(memory: &mut [Line]) -> &mut [f32] {
-    // SAFETY: as above.
-    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len() * 16) }
 }
 
 /// What a step reads and what it writes; the plan keeps the two apart.
