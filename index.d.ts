@@ -301,7 +301,7 @@ export interface ClipCallOptions extends CallOptions {
 export interface ProcessOptions extends CallOptions, ClipOptions {}
 
 export interface StreamOptions extends ProcessOptions {
-  /** Frames on their way at once. @default threads + 4 */
+  /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
 }
 

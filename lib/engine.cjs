@@ -8,7 +8,7 @@ const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
 
 /** Frames on their way in a stream beyond those on the workers: decoded, or waiting for it. */
-const READ_AHEAD = 4
+const READ_AHEAD = 9
 
 const KEY = Symbol('made by pose4d')
 

@@ -395,8 +395,9 @@ fn pixels_of_few_frames_are_alive_at_once() {
             tokio::task::yield_now().await;
         }
         assert_eq!(code(&call.await.unwrap()), "fine");
-        assert!(fewest < 4, "the look-ahead was used");
-        assert_eq!(room.available_permits(), 4, "threads + 2, all given back");
+        let all = 2 + crate::pipeline::shared::LOOK_AHEAD;
+        assert!(fewest < all, "the look-ahead was used");
+        assert_eq!(room.available_permits(), all, "all given back");
     });
 }
 

@@ -43,6 +43,10 @@ pub(super) struct Core<P: Perception> {
     closed: AtomicBool,
 }
 
+/// Frames of pixels alive beyond one per worker: as far as from one search of a clip to the next, so
+/// that while the chain follows, no worker runs out of work ahead.
+pub(super) const LOOK_AHEAD: usize = 9;
+
 impl<P: Perception> Core<P> {
     pub(super) fn new(perception: P, settings: EngineSettings) -> Result<Self, EngineError> {
         let perception = Arc::new(perception);
@@ -55,7 +59,7 @@ impl<P: Perception> Core<P> {
             slowest.fetch_max(took, Ordering::Relaxed);
             Ok(worker)
         })?;
-        let window = pool.threads() + 2;
+        let window = pool.threads() + LOOK_AHEAD;
         Ok(Self {
             version: perception.version(),
             perception,
