@@ -405,14 +405,16 @@ impl Carried {
     }
 }
 
-/// In a photo there is nothing to wait for: who is found is believed.
+/// In a photo there is nothing to wait for, and in a box of the caller's nothing to doubt: who is
+/// found is believed.
 fn observation(pose: &Pose, photo: bool) -> Observation {
+    let sure = photo || pose.found == Found::Given;
     let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
     Observation {
         bbox: pose.bbox(),
         // In the tracker's measure, where a half is enough to be believed at once.
         score: (0.5 * pose.quality() * votes / INSTANT_QUALITY)
-            .max(if photo { 0.5 } else { 0.0 })
+            .max(if sure { 0.5 } else { 0.0 })
             .min(1.0),
         keypoints: pose.points(),
         joints: pose.landmarks.world.to_vec(),
