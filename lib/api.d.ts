@@ -74,6 +74,7 @@ export interface EngineConfig {
   detectorDevice?: string
   /** In this version `fp32`, also as `auto`. */
   precision?: 'auto' | 'fp32' | 'bf16' | 'fp16'
+  /** Checked, but not acted on by this version: BlazePose needs little. */
   memoryBudgetMb?: number
   /** @default 20 */
   maxPersons?: number

@@ -1,6 +1,7 @@
 //! What of a person is drawn, and that sizes and madness are coped with.
 
 use super::*;
+use crate::geometry::joints::KeypointSet;
 
 /// A runner, in fractions of a box: name, x, y, metres away from the camera.
 const RUNNER: [(&str, f32, f32, f32); 33] = [
@@ -37,26 +38,6 @@ const RUNNER: [(&str, f32, f32, f32); 33] = [
     ("right_heel", 0.08, 0.82, 0.1),
     ("left_foot_index", 0.76, 0.88, -0.15),
     ("right_foot_index", 0.1, 0.92, 0.1),
-];
-
-const COCO: [&str; 17] = [
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
 ];
 
 fn runner(track_id: u32, bbox: BBox, source: Source) -> Person {
@@ -209,7 +190,9 @@ fn guesses_and_doubts_are_fainter() {
 #[test]
 fn coco_has_a_skeleton_too() {
     let mut person = runner(1, BOX, Source::Detected);
-    person.keypoints.retain(|k| COCO.contains(&k.name));
+    person
+        .keypoints
+        .retain(|k| KeypointSet::Coco17.names().contains(&k.name));
     assert_eq!(person.keypoints.len(), 17);
     let face = BBox::new(300.0, 78.0, 330.0, 88.0);
     let image = drawn(640, 360, person, &bare());
