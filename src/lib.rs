@@ -14,6 +14,7 @@ pub mod checkpoint; // 2  file → named tensors, weights and graphs
 pub mod imaging; // 2  decode with limits, warp, draw
 pub mod runtime; // 2  libtorch, devices, threads, memory readings
 
+pub mod cache; // 3  model files: manifest, store, download, verify, convert
 pub mod layers; // 3  convolution blocks shared by models
 
 pub mod models; // 4  one file or folder per network

@@ -1,6 +1,15 @@
 //! Floor 2: file → named tensors and graphs; no network, no model names.
 
+pub mod blob;
+pub mod checkpoint;
+pub mod dtype;
+pub mod error;
 pub mod flatbuffer;
+pub mod limits;
 pub mod npy;
 pub mod npz;
+pub mod open;
+pub mod source;
+pub mod tensor;
 pub mod tflite;
+pub mod write;

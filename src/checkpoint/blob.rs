@@ -1,0 +1,251 @@
+//! A run of bytes inside a source, decoded piece by piece on the way out.
+
+use std::io::Read;
+
+use flate2::read::DeflateDecoder;
+
+use super::error::{Fault, Parse};
+use super::limits::{self, PIECE};
+use super::source::Source;
+use super::tensor::Sink;
+
+/// How the bytes are written in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Raw,
+    /// A deflate stream without a wrapper, as zip members are.
+    Deflate,
+    /// UTF-8 text whose code points below 256 are the bytes: pickle protocols 0 to 2 write
+    /// `bytes` as `_codecs.encode(text, 'latin1')`.
+    Latin1,
+}
+
+/// Bytes on demand. Cheap to clone; holds no data.
+#[derive(Clone)]
+pub struct Blob {
+    pub source: Source,
+    pub offset: u64,
+    /// Bytes in the file.
+    pub stored: u64,
+    /// Bytes when decoded.
+    pub len: u64,
+    pub encoding: Encoding,
+    /// CRC-32 of the decoded bytes, checked whenever all of them are read.
+    pub crc: Option<u32>,
+}
+
+impl Blob {
+    /// `len` bytes as they are. A fault when they are not all inside `source`.
+    pub fn raw(source: &Source, offset: u64, len: u64) -> Parse<Self> {
+        Self::encoded(source, offset, len, len, Encoding::Raw)
+    }
+
+    /// `stored` bytes that decode to `len`. A fault when they are not all inside `source`, or
+    /// when `len` is out of proportion.
+    pub fn encoded(
+        source: &Source,
+        offset: u64,
+        stored: u64,
+        len: u64,
+        encoding: Encoding,
+    ) -> Parse<Self> {
+        let size = source.len();
+        if offset.checked_add(stored).is_none_or(|end| end > size) {
+            return Err(Fault::corrupt(format!(
+                "{stored} bytes at {offset} reach past the end at {size}; the file is cut off or damaged"
+            )));
+        }
+        limits::check_expansion(stored, len)?;
+        Ok(Self {
+            source: source.clone(),
+            offset,
+            stored,
+            len,
+            encoding,
+            crc: None,
+        })
+    }
+
+    /// Whether `start..start + len` lies in the file just as it is.
+    pub fn extent(&self, start: u64, len: u64) -> Option<(u64, u64)> {
+        let inside = start.checked_add(len)? <= self.len;
+        (inside && self.encoding == Encoding::Raw).then(|| (self.offset + start, len))
+    }
+
+    /// All bytes, for small blobs. A fault above `limit`.
+    pub fn read(&self, limit: u64) -> Parse<Vec<u8>> {
+        if self.len > limit {
+            let len = self.len;
+            return Err(Fault::hostile(format!(
+                "{len} bytes where at most {limit} are expected"
+            )));
+        }
+        let mut bytes = Vec::new();
+        self.stream(0, self.len, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// Passes `len` bytes from `start` on to `sink`, in pieces.
+    pub fn stream(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+        if start.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(Fault::corrupt(format!(
+                "{len} bytes at {start} reach past the end of a storage of {}",
+                self.len
+            )));
+        }
+        let whole = start == 0 && len == self.len;
+        let mut crc = self.crc.filter(|_| whole).map(|_| crc32fast::Hasher::new());
+        let mut checked = |piece: &[u8]| {
+            if let Some(crc) = &mut crc {
+                crc.update(piece);
+            }
+            sink(piece)
+        };
+        match self.encoding {
+            Encoding::Raw => self.stream_raw(start, len, &mut checked)?,
+            Encoding::Deflate => self.stream_deflate(start, len, &mut checked)?,
+            Encoding::Latin1 => self.stream_latin1(start, len, &mut checked)?,
+        }
+        match (crc.map(crc32fast::Hasher::finalize), self.crc) {
+            (Some(found), Some(expected)) if found != expected => Err(Fault::corrupt(format!(
+                "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn stream_raw(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+        let mut piece = vec![0; len.min(PIECE as u64) as usize];
+        let (mut offset, mut left) = (self.offset + start, len);
+        while left > 0 {
+            let n = left.min(PIECE as u64) as usize;
+            self.source.read_exact_at(&mut piece[..n], offset)?;
+            sink(&piece[..n])?;
+            offset += n as u64;
+            left -= n as u64;
+        }
+        Ok(())
+    }
+
+    fn stream_deflate(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+        let mut decoder = DeflateDecoder::new(self.reader());
+        let mut cut = Cut::new(start, len, sink);
+        let mut piece = vec![0; self.len.clamp(1, PIECE as u64) as usize];
+        let mut total = 0_u64;
+        loop {
+            let n = decoder
+                .read(&mut piece)
+                .map_err(|error| Fault::corrupt(format!("bad deflate stream: {error}")))?;
+            total += n as u64;
+            if n == 0 || total > self.len {
+                break;
+            }
+            cut.push(&piece[..n])?;
+            if cut.done() && start + len < self.len {
+                return Ok(());
+            }
+        }
+        check_length(total, self.len)
+    }
+
+    fn stream_latin1(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+        let mut cut = Cut::new(start, len, sink);
+        let mut decoded = Vec::with_capacity(PIECE);
+        let mut total = 0;
+        // The first byte of a pair whose second is in the next piece.
+        let mut open: Option<u8> = None;
+        self.stream_raw(0, self.stored, &mut |piece| {
+            decoded.clear();
+            for &byte in piece {
+                match (open.take(), byte) {
+                    (None, 0..0x80) => decoded.push(byte),
+                    (None, 0xc2..=0xc3) => open = Some(byte),
+                    (Some(first), 0x80..0xc0) => decoded.push((first << 6) | (byte & 0x3f)),
+                    _ => {
+                        return Err(Fault::corrupt(
+                            "bytes written as text hold a character above 255",
+                        ));
+                    }
+                }
+            }
+            total += decoded.len() as u64;
+            if total > self.len {
+                return check_length(total, self.len);
+            }
+            cut.push(&decoded)
+        })?;
+        if open.is_some() {
+            return Err(Fault::corrupt(
+                "bytes written as text end inside a character",
+            ));
+        }
+        check_length(total, self.len)
+    }
+
+    /// The stored bytes as a sequential reader.
+    fn reader(&self) -> impl Read {
+        Sequential {
+            source: self.source.clone(),
+            offset: self.offset,
+            end: self.offset + self.stored,
+        }
+    }
+}
+
+fn check_length(found: u64, expected: u64) -> Parse<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let more = if found > expected { "at least " } else { "" };
+    Err(Fault::corrupt(format!(
+        "decodes to {more}{found} bytes instead of {expected}"
+    )))
+}
+
+/// Reads a source from one offset to another; buffered, since decoders ask for little at a time.
+struct Sequential {
+    source: Source,
+    offset: u64,
+    end: u64,
+}
+
+impl Read for Sequential {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = (self.end - self.offset).min(buffer.len() as u64) as usize;
+        self.source.read_exact_at(&mut buffer[..n], self.offset)?;
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+/// Passes on only the bytes from `skip` to `skip + left`.
+struct Cut<'a, 'b> {
+    skip: u64,
+    left: u64,
+    sink: &'a mut Sink<'b>,
+}
+
+impl<'a, 'b> Cut<'a, 'b> {
+    fn new(skip: u64, left: u64, sink: &'a mut Sink<'b>) -> Self {
+        Self { skip, left, sink }
+    }
+
+    fn done(&self) -> bool {
+        self.left == 0
+    }
+
+    fn push(&mut self, piece: &[u8]) -> Parse<()> {
+        let skipped = self.skip.min(piece.len() as u64);
+        self.skip -= skipped;
+        let rest = &piece[skipped as usize..];
+        let taken = self.left.min(rest.len() as u64);
+        self.left -= taken;
+        if taken == 0 {
+            return Ok(());
+        }
+        (self.sink)(&rest[..taken as usize])
+    }
+}
