@@ -13,3 +13,4 @@ pub mod source;
 pub mod tensor;
 pub mod tflite;
 pub mod write;
+pub mod zip;
