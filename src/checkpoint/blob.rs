@@ -110,9 +110,7 @@ impl Blob {
             Encoding::Latin1 => self.stream_latin1(start, len, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
-            (Some(found), Some(expected)) if found != expected => Err(Fault::corrupt(format!(
-                "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
-            ))),
+            (Some(found), Some(expected)) => check_sum(found, expected),
             _ => Ok(()),
         }
     }
@@ -193,6 +191,16 @@ impl Blob {
             end: self.offset + self.stored,
         }
     }
+}
+
+/// A fault when two CRC-32 sums differ.
+pub(super) fn check_sum(found: u32, expected: u32) -> Parse<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::corrupt(format!(
+        "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
+    )))
 }
 
 fn check_length(found: u64, expected: u64) -> Parse<()> {

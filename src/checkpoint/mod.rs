@@ -8,6 +8,7 @@ pub mod error;
 pub mod flatbuffer;
 pub mod inspect;
 pub mod limits;
+pub mod load;
 pub mod npy;
 pub mod npz;
 pub mod open;
