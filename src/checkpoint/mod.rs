@@ -9,6 +9,7 @@ pub mod limits;
 pub mod npy;
 pub mod npz;
 pub mod open;
+pub mod pickle;
 pub mod source;
 pub mod tensor;
 pub mod tflite;
