@@ -16,6 +16,7 @@ pub mod open;
 pub mod pickle;
 pub mod rename;
 pub mod report;
+pub mod safetensors;
 pub mod source;
 pub mod tensor;
 pub mod tflite;

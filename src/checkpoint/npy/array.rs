@@ -6,6 +6,7 @@ use super::layout::{Field, Kind, Layout};
 use crate::checkpoint::blob::{Blob, Encoding};
 use crate::checkpoint::dtype::DType;
 use crate::checkpoint::error::{Fault, Parse};
+use crate::checkpoint::limits;
 use crate::checkpoint::source::Source;
 use crate::checkpoint::tensor::{Data, Sink, Tensor, TensorBytes, View};
 
@@ -191,7 +192,7 @@ impl Slice {
 
 /// Fault when the values do not fill the rest of the file exactly.
 pub fn check_size(shape: &[u64], item: u64, available: u64) -> Parse<()> {
-    let count = crate::checkpoint::limits::elements(shape)?;
+    let count = limits::elements(shape)?;
     let claimed = count
         .checked_mul(item)
         .ok_or_else(|| Fault::hostile(format!("the shape {shape:?} overflows")))?;
@@ -203,7 +204,8 @@ pub fn check_size(shape: &[u64], item: u64, available: u64) -> Parse<()> {
     Ok(())
 }
 
-fn column_major(shape: &[u64]) -> Vec<u64> {
+/// Elements from one index to the next, the first dimension running fastest.
+pub fn column_major(shape: &[u64]) -> Vec<u64> {
     let mut next = 1_u64;
     let step = |&d: &u64| {
         let own = next;
@@ -213,7 +215,8 @@ fn column_major(shape: &[u64]) -> Vec<u64> {
     shape.iter().map(step).collect()
 }
 
-fn row_major(shape: &[u64]) -> Vec<u64> {
+/// Elements from one index to the next, the last dimension running fastest.
+pub fn row_major(shape: &[u64]) -> Vec<u64> {
     let mut next = 1_u64;
     let step = |&d: &u64| {
         let own = next;

@@ -27,11 +27,17 @@ pub fn size(start: &[u8]) -> Parse<usize> {
     let (prefix, length) = match start.get(6..8).ok_or_else(short)? {
         [1, 0] => {
             let bytes = start.get(8..).and_then(<[u8]>::first_chunk);
-            (10, usize::from(u16::from_le_bytes(*bytes.ok_or_else(short)?)))
+            (
+                10,
+                usize::from(u16::from_le_bytes(*bytes.ok_or_else(short)?)),
+            )
         }
         [2 | 3, 0] => {
             let bytes = start.get(8..).and_then(<[u8]>::first_chunk);
-            (PREFIX, u32::from_le_bytes(*bytes.ok_or_else(short)?) as usize)
+            (
+                PREFIX,
+                u32::from_le_bytes(*bytes.ok_or_else(short)?) as usize,
+            )
         }
         version => {
             return Err(Fault::unsupported(format!(
@@ -49,7 +55,11 @@ pub fn size(start: &[u8]) -> Parse<usize> {
 
 /// Reads the header from everything before the values.
 pub fn parse(start: &[u8]) -> Parse<Header> {
-    let (prefix, latin) = if start.get(6) == Some(&1) { (10, true) } else { (PREFIX, false) };
+    let (prefix, latin) = if start.get(6) == Some(&1) {
+        (10, true)
+    } else {
+        (PREFIX, false)
+    };
     let version_2 = start.get(6) == Some(&2);
     let bytes = start.get(prefix..).unwrap_or_default();
     let text = if latin || version_2 {
@@ -75,7 +85,8 @@ fn fields(text: &str) -> Parse<Header> {
             ("descr", descr) => layout.replace(Layout::parse(descr)?).is_some(),
             ("fortran_order", Literal::Bool(flag)) => fortran.replace(*flag).is_some(),
             ("shape", tuple) => {
-                let sizes = sizes(tuple).ok_or_else(|| Fault::corrupt(format!("the shape is {tuple:?}")))?;
+                let sizes = sizes(tuple)
+                    .ok_or_else(|| Fault::corrupt(format!("the shape is {tuple:?}")))?;
                 shape.replace(sizes).is_some()
             }
             _ => return Err(Fault::corrupt(format!("unexpected {key:?}: {value:?}"))),

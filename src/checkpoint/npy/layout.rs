@@ -123,7 +123,9 @@ impl Field {
         };
         let (name, descr, shape) = match parts.as_slice() {
             [name, descr] => (name, descr, Vec::new()),
-            [name, descr, Literal::Int(n)] => (name, descr, vec![u64::try_from(*n).map_err(|_| bad())?]),
+            [name, descr, Literal::Int(n)] => {
+                (name, descr, vec![u64::try_from(*n).map_err(|_| bad())?])
+            }
             [name, descr, shape] => (name, descr, sizes(shape).ok_or_else(bad)?),
             _ => return Err(bad()),
         };

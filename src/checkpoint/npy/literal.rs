@@ -78,7 +78,9 @@ impl Parser<'_> {
             }
         }
         // Python 2 wrote some field names as u'…'.
-        let prefixed = ["u'", "u\"", "b'", "b\""].iter().any(|p| self.rest.starts_with(p));
+        let prefixed = ["u'", "u\"", "b'", "b\""]
+            .iter()
+            .any(|p| self.rest.starts_with(p));
         if prefixed {
             self.rest = self.rest.get(1..).unwrap_or_default();
         }
@@ -177,8 +179,14 @@ mod tests {
             ("(3,)", Tuple(vec![Int(3)])),
             ("(3)", Int(3)),
             ("( 2L, -5 )", Tuple(vec![Int(2), Int(-5)])),
-            ("['a', \"b'\\n\\x41\\u00e9\"]", List(vec![text("a"), text("b'\nAé")])),
-            ("{'x': True, u'y': None,}\n", Dict(vec![(text("x"), Bool(true)), (text("y"), Literal::None)])),
+            (
+                "['a', \"b'\\n\\x41\\u00e9\"]",
+                List(vec![text("a"), text("b'\nAé")]),
+            ),
+            (
+                "{'x': True, u'y': None,}\n",
+                Dict(vec![(text("x"), Bool(true)), (text("y"), Literal::None)]),
+            ),
         ];
         for (source, expected) in cases {
             assert_eq!(parse(source).unwrap(), expected, "{source}");
@@ -189,8 +197,24 @@ mod tests {
     fn everything_else_is_refused() {
         let deep = "(".repeat(100_000);
         for source in [
-            "", "{", "(1 2)", "{'a' 1}", "{'a': 1 'b': 2}", "'open", "'\\q'", "'\\x4", "1 2", "1--2",
-            "99999999999999999999", "__import__('os')", "é", "[1", "{1: 2", "'\\ud800'", "(,)", &deep,
+            "",
+            "{",
+            "(1 2)",
+            "{'a' 1}",
+            "{'a': 1 'b': 2}",
+            "'open",
+            "'\\q'",
+            "'\\x4",
+            "1 2",
+            "1--2",
+            "99999999999999999999",
+            "__import__('os')",
+            "é",
+            "[1",
+            "{1: 2",
+            "'\\ud800'",
+            "(,)",
+            &deep,
         ] {
             assert!(parse(source).is_err(), "{source:.20}");
         }

@@ -82,18 +82,27 @@ impl Archive {
 
     /// The bytes of a member, if there is one of this name.
     pub fn blob(&self, name: &str) -> Option<Parse<Blob>> {
-        let member = self.members.get(name)?;
+        self.members.get(name).map(|member| self.blob_of(member))
+    }
+
+    /// All members, in the directory's order.
+    pub fn blobs(&self) -> impl Iterator<Item = (&str, Parse<Blob>)> {
+        let blob = |(name, member)| (String::as_str(name), self.blob_of(member));
+        self.members.iter().map(blob)
+    }
+
+    fn blob_of(&self, member: &Member) -> Parse<Blob> {
         let blob = Blob::encoded(
             &self.source,
             member.offset,
             member.stored,
             member.len,
             member.encoding,
-        );
-        Some(blob.map(|blob| Blob {
+        )?;
+        Ok(Blob {
             crc: Some(member.crc),
             ..blob
-        }))
+        })
     }
 }
 
