@@ -13,6 +13,7 @@ pub mod mapping;
 pub mod npy;
 pub mod npz;
 pub mod open;
+pub mod pickle;
 pub mod rename;
 pub mod report;
 pub mod source;
