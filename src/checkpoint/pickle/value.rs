@@ -27,16 +27,10 @@ pub struct Run {
     pub offset: u64,
     /// Bytes in the file.
     pub len: u64,
+    /// Where the pool holds the decoded bytes; 0: it does not.
+    pub(super) held: u32,
+    pub(super) held_len: u16,
     pub coding: Coding,
-    /// Where [`Pickle`] holds the decoded bytes.
-    pub(super) held: Option<Held>,
-}
-
-/// A place in the pool of short strings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    pub start: u32,
-    pub len: u16,
 }
 
 /// One object of the pickle.
@@ -66,6 +60,28 @@ pub enum Value {
     Persistent(Id),
     /// What a call would make.
     Object(Box<Object>),
+}
+
+impl Value {
+    /// What it is, in words for a message.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Bool(_) => "a truth value",
+            Self::Int(_) | Self::Big(_) => "an integer",
+            Self::Float(_) => "a float",
+            Self::Text(_) | Self::Str(_) => "a string",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "a list",
+            Self::Tuple(_) => "a tuple",
+            Self::Dict(_) => "a dict",
+            Self::Set(_) => "a set",
+            Self::FrozenSet(_) => "a frozenset",
+            Self::Global(_) => "a class or function",
+            Self::Persistent(_) => "a persistent id",
+            Self::Object(_) => "an object",
+        }
+    }
 }
 
 /// Which kind of call makes an object.
@@ -136,8 +152,8 @@ impl std::fmt::Display for Global {
 
 /// A pickle read to its STOP.
 pub struct Pickle {
-    pub values: Vec<Value>,
-    /// Short strings, decoded, one after another.
+    pub(super) values: Vec<Value>,
+    /// Short strings, decoded, one after another; the first byte is never used.
     pub(super) pool: Vec<u8>,
     /// Every class and function named, reachable or not, in the order met.
     pub globals: IndexSet<Global>,
@@ -152,9 +168,8 @@ impl Pickle {
     }
 
     fn held(&self, run: &Run) -> Option<&[u8]> {
-        let held = run.held?;
-        let start = held.start as usize;
-        self.pool.get(start..start + held.len as usize)
+        let start = run.held as usize;
+        (start > 0).then(|| self.pool.get(start..start + run.held_len as usize))?
     }
 
     /// Short text. Python 2's `str` is taken as Latin-1.
