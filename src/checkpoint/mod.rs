@@ -3,6 +3,7 @@
 pub mod blob;
 pub mod cast;
 pub mod checkpoint;
+pub mod convert;
 pub mod dtype;
 pub mod error;
 pub mod flatbuffer;

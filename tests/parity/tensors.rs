@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use pose4d::checkpoint::checkpoint::Checkpoint;
-use pose4d::checkpoint::dtype::DType;
-use pose4d::checkpoint::load::load_into;
 use pose4d::checkpoint::open::open;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::imaging::warp::{Border, square, warp_corners_f32, warp_roi_f32};
@@ -168,14 +166,8 @@ fn landmarks(
     Ok(())
 }
 
-/// The archive's numbers, whatever precision they are kept in.
 fn values(npz: &Checkpoint, name: &str) -> Result<Vec<f32>, String> {
-    let tensor = npz.get(name).map_err(|e| e.to_string())?;
-    let count = tensor.elements().map_err(|e| e.to_string())? as usize;
-    let mut bytes = vec![0; count * 4];
-    load_into(tensor, DType::F32, &mut bytes, 1).map_err(|e| format!("{name}: {e}"))?;
-    let (values, _) = bytes.as_chunks::<4>();
-    Ok(values.iter().map(|&v| f32::from_le_bytes(v)).collect())
+    npz.f32s(name).map_err(|e| e.to_string())
 }
 
 fn probabilities(logits: &[f32]) -> Vec<f32> {
