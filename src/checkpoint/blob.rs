@@ -5,6 +5,8 @@ use std::io::Read;
 use flate2::read::DeflateDecoder;
 
 use super::error::{Fault, Parse};
+use super::escapes;
+use super::latin1;
 use super::limits::{self, PIECE};
 use super::source::Source;
 use super::tensor::Sink;
@@ -18,6 +20,10 @@ pub enum Encoding {
     /// UTF-8 text whose code points below 256 are the bytes: pickle protocols 0 to 2 write
     /// `bytes` as `_codecs.encode(text, 'latin1')`.
     Latin1,
+    /// The inside of a Python 2 string literal: pickle protocol 0 of Python 2.
+    Escaped,
+    /// Raw-unicode-escaped text whose code points are the bytes: pickle protocol 0 of Python 3.
+    RawUnicode,
 }
 
 /// Bytes on demand. Cheap to clone; holds no data.
@@ -107,7 +113,9 @@ impl Blob {
         match self.encoding {
             Encoding::Raw => self.stream_raw(start, len, &mut checked)?,
             Encoding::Deflate => self.stream_deflate(start, len, &mut checked)?,
-            Encoding::Latin1 => self.stream_latin1(start, len, &mut checked)?,
+            Encoding::Latin1 => self.stream_text(start, len, latin1::decode, &mut checked)?,
+            Encoding::Escaped => self.stream_text(start, len, escapes::unescape, &mut checked)?,
+            Encoding::RawUnicode => self.stream_text(start, len, raw_unicode, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
             (Some(found), Some(expected)) if found != expected => Err(Fault::corrupt(format!(
@@ -151,37 +159,32 @@ impl Blob {
         check_length(total, self.len)
     }
 
-    fn stream_latin1(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+    /// Decodes text; `decode` takes a piece, whether it is the last one and where to append what
+    /// it says, and returns how many bytes it used.
+    fn stream_text(&self, start: u64, len: u64, decode: Decode, sink: &mut Sink) -> Parse<()> {
         let mut cut = Cut::new(start, len, sink);
-        let mut decoded = Vec::with_capacity(PIECE);
-        let mut total = 0;
-        // The first byte of a pair whose second is in the next piece.
-        let mut open: Option<u8> = None;
+        let mut decoded = Vec::with_capacity(PIECE + 64);
+        let mut kept: Vec<u8> = Vec::new();
+        let (mut seen, mut total) = (0, 0);
         self.stream_raw(0, self.stored, &mut |piece| {
+            seen += piece.len() as u64;
             decoded.clear();
-            for &byte in piece {
-                match (open.take(), byte) {
-                    (None, 0..0x80) => decoded.push(byte),
-                    (None, 0xc2..=0xc3) => open = Some(byte),
-                    (Some(first), 0x80..0xc0) => decoded.push((first << 6) | (byte & 0x3f)),
-                    _ => {
-                        return Err(Fault::corrupt(
-                            "bytes written as text hold a character above 255",
-                        ));
-                    }
-                }
-            }
+            // An escape may begin in one piece and end in the next.
+            let joined;
+            let text = if kept.is_empty() {
+                piece
+            } else {
+                joined = [&kept, piece].concat();
+                &joined
+            };
+            let used = decode(text, seen == self.stored, &mut decoded)?;
+            kept = text.get(used..).unwrap_or_default().to_vec();
             total += decoded.len() as u64;
             if total > self.len {
                 return check_length(total, self.len);
             }
             cut.push(&decoded)
         })?;
-        if open.is_some() {
-            return Err(Fault::corrupt(
-                "bytes written as text end inside a character",
-            ));
-        }
         check_length(total, self.len)
     }
 
@@ -193,6 +196,16 @@ impl Blob {
             end: self.offset + self.stored,
         }
     }
+}
+
+/// Decodes a piece of text: see [`escapes`].
+type Decode = fn(&[u8], bool, &mut Vec<u8>) -> Parse<usize>;
+
+fn raw_unicode(text: &[u8], last: bool, out: &mut Vec<u8>) -> Parse<usize> {
+    escapes::raw_unicode(text, last, &mut |code| {
+        out.push(u8::try_from(code).map_err(|_| latin1::not_bytes())?);
+        Ok(())
+    })
 }
 
 fn check_length(found: u64, expected: u64) -> Parse<()> {
