@@ -23,5 +23,8 @@ pub mod safetensors;
 pub mod source;
 pub mod tensor;
 pub mod tflite;
+pub mod torch_legacy;
+pub mod torch_script;
+pub mod torch_zip;
 pub mod write;
 pub mod zip;
