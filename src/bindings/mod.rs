@@ -15,4 +15,5 @@ mod options;
 mod overlay;
 mod results;
 mod runtime;
+mod task;
 mod value;
