@@ -64,8 +64,9 @@ export function tensorTree(tensors, indent = '  ') {
   const walk = (node, depth) => {
     for (const entry of entries(node, kinds)) {
       let { name, node: at } = entry
-      while (!at.tensor && at.children.size === 1) {
-        const [only] = entries(at, kinds)
+      for (;;) {
+        const [only, another] = at.tensor ? [] : entries(at, kinds)
+        if (!only || another) break
         name += `.${only.name}`
         at = only.node
       }
