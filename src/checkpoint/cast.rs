@@ -48,68 +48,58 @@ impl Caster {
                 return Ok(());
             }
             let whole = std::mem::take(&mut self.rest);
-            cast(self.from, self.to, &whole, &mut self.out);
+            self.append(&whole);
         }
         let cut = piece.len() - piece.len() % size;
-        cast(self.from, self.to, &piece[..cut], &mut self.out);
+        self.append(&piece[..cut]);
         self.rest.extend_from_slice(&piece[cut..]);
         sink(&self.out)
     }
+
+    fn append(&mut self, elements: &[u8]) {
+        let start = self.out.len();
+        let count = elements.len() / self.from.size();
+        self.out.resize(start + count * self.to.size(), 0);
+        cast(self.from, self.to, elements, &mut self.out[start..]);
+    }
 }
 
-/// Appends `bytes`, whole elements of type `from`, to `out` as type `to`.
-fn cast(from: DType, to: DType, bytes: &[u8], out: &mut Vec<u8>) {
+/// Writes `bytes`, whole elements of type `from`, to `out` as type `to`; as many as both hold.
+///
+/// Only between real numbers of 16 bits and more; equal types are copied.
+pub fn cast(from: DType, to: DType, bytes: &[u8], out: &mut [u8]) {
     match (from, to) {
-        // The pairs that loading lives on; the others go through double precision.
-        (DType::F32, DType::BF16) => map(bytes, out, |x: [u8; 4]| {
-            bf16_from_f32(f32::from_le_bytes(x)).to_le_bytes()
-        }),
-        (DType::F32, DType::F16) => map(bytes, out, |x: [u8; 4]| {
-            f16::from_f32(f32::from_le_bytes(x)).to_le_bytes()
-        }),
-        (DType::BF16, DType::F32) => map(bytes, out, |x: [u8; 2]| {
-            bf16::from_le_bytes(x).to_f32().to_le_bytes()
-        }),
-        (DType::F16, DType::F32) => map(bytes, out, |x: [u8; 2]| {
-            f16::from_le_bytes(x).to_f32().to_le_bytes()
-        }),
-        (DType::F64, DType::F32) => map(bytes, out, |x: [u8; 8]| {
-            (f64::from_le_bytes(x) as f32).to_le_bytes()
-        }),
-        (DType::F32, _) => map(bytes, out, |x: [u8; 4]| {
-            f64::from(f32::from_le_bytes(x)).to_le_bytes()
-        }),
+        _ if from == to => {
+            let n = bytes.len().min(out.len());
+            out[..n].copy_from_slice(&bytes[..n]);
+        }
+        (DType::F32, _) => widen(bytes, to, out, f32::from_le_bytes),
+        (DType::F16, _) => widen(bytes, to, out, |x| f16::from_le_bytes(x).to_f32()),
+        (DType::BF16, _) => widen(bytes, to, out, |x| bf16::from_le_bytes(x).to_f32()),
         // PyTorch rounds a double to half precision by way of single precision.
-        (DType::F64, _) => through_f32(bytes, to, out, |x: [u8; 8]| f64::from_le_bytes(x) as f32),
-        (DType::F16, _) => through_f32(bytes, to, out, |x: [u8; 2]| f16::from_le_bytes(x).to_f32()),
-        (_, _) => through_f32(bytes, to, out, |x: [u8; 2]| bf16::from_le_bytes(x).to_f32()),
+        (_, _) => widen(bytes, to, out, |x| f64::from_le_bytes(x) as f32),
+    }
+}
+
+/// Every type fits single precision on its way, but for doubles to doubles, which are copied.
+fn widen<const N: usize>(bytes: &[u8], to: DType, out: &mut [u8], single: impl Fn([u8; N]) -> f32) {
+    match to {
+        DType::BF16 => map(bytes, out, |x| bf16_from_f32(single(x)).to_le_bytes()),
+        DType::F16 => map(bytes, out, |x| f16::from_f32(single(x)).to_le_bytes()),
+        DType::F32 => map(bytes, out, |x| single(x).to_le_bytes()),
+        _ => map(bytes, out, |x| f64::from(single(x)).to_le_bytes()),
     }
 }
 
 fn map<const N: usize, const M: usize>(
     bytes: &[u8],
-    out: &mut Vec<u8>,
+    out: &mut [u8],
     convert: impl Fn([u8; N]) -> [u8; M],
 ) {
     let (elements, _) = bytes.as_chunks::<N>();
-    let start = out.len();
-    out.resize(start + elements.len() * M, 0);
-    let (results, _) = out[start..].as_chunks_mut::<M>();
+    let (results, _) = out.as_chunks_mut::<M>();
     for (result, element) in results.iter_mut().zip(elements) {
         *result = convert(*element);
-    }
-}
-
-fn through_f32<const N: usize>(
-    bytes: &[u8],
-    to: DType,
-    out: &mut Vec<u8>,
-    single: impl Fn([u8; N]) -> f32,
-) {
-    match to {
-        DType::BF16 => map(bytes, out, |x| bf16_from_f32(single(x)).to_le_bytes()),
-        DType::F16 => map(bytes, out, |x| f16::from_f32(single(x)).to_le_bytes()),
-        _ => map(bytes, out, |x| f64::from(single(x)).to_le_bytes()),
     }
 }
 

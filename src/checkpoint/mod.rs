@@ -8,6 +8,8 @@ pub mod error;
 pub mod flatbuffer;
 pub mod inspect;
 pub mod limits;
+pub mod load;
+pub mod mapping;
 pub mod npy;
 pub mod npz;
 pub mod open;
