@@ -29,7 +29,7 @@ const held = ({ sha256, prefix }) =>
 
 function files({ entries }) {
   const rows = entries.map((entry) => {
-    const known = entry.bytes ? `${entry.exact ? '' : '≈ '}${size(entry.bytes)}` : 'small'
+    const known = entry.bytes ? `${entry.exact ? '' : '≈ '}${size(entry.bytes)}` : '–'
     const cells = [`\`${entry.id}\``, entry.purpose, known, held(entry), entry.licence]
     return row([...cells, SOURCES[entry.source](entry)])
   })

@@ -74,7 +74,10 @@ impl Home {
 fn close_all(home: usize) {
     let Household { engines, tasks } = with(|homes| homes.remove(&home)).unwrap_or_default();
     // Not waited for: they touch files only, and files survive being left at any point.
-    tasks.iter().filter_map(Weak::upgrade).for_each(|control| control.cancel());
+    tasks
+        .iter()
+        .filter_map(Weak::upgrade)
+        .for_each(|control| control.cancel());
     let engines: Vec<_> = engines.iter().filter_map(WeakEngine::upgrade).collect();
     engines.iter().for_each(Engine::begin_close);
     engines.iter().for_each(Engine::close_blocking);

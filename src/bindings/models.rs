@@ -1,7 +1,6 @@
 //! The native half of `models`: files inspected and converted, the cache listed and filled.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use napi::Env;
 use napi::bindgen_prelude::Function;
@@ -10,40 +9,40 @@ use napi_derive::napi;
 use super::engine::NativeJob;
 use super::error::to_js;
 use super::fields::Fields;
-use super::task::{self, Meter, Progress, Task};
+use super::task::{self, Task};
 use super::value::Value;
 use crate::cache::error::CacheError;
+use crate::cache::progress::Progress;
 use crate::checkpoint::inspect;
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT};
 
 /// A string that is not empty, such as a path or a name.
 fn text(value: Value, what: &str) -> napi::Result<String> {
-    value.string().filter(|text| !text.is_empty()).ok_or_else(|| {
-        let got = value.describe();
-        let message = format!("{what} must be a string that is not empty, but is {got}");
-        to_js(EngineError::new(INVALID_ARGUMENT, message))
-    })
+    value
+        .string()
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| {
+            let got = value.describe();
+            let message = format!("{what} must be a string that is not empty, but is {got}");
+            to_js(EngineError::new(INVALID_ARGUMENT, message))
+        })
 }
 
 /// Passes `(done, total)` in bytes on to the caller; false when the caller wants no more.
 fn bytes_of<'a>(
-    task: &'a mut Task,
+    task: &'a Task,
     phase: &'static str,
-    file: String,
+    file: &'a str,
 ) -> impl FnMut(u64, u64) -> bool + 'a {
-    let mut meter = Meter::new();
     move |loaded, total| {
-        let total = Some(total);
-        let (bytes_per_second, eta_seconds) = meter.at(Instant::now(), loaded, total);
         task.report(&Progress {
             phase,
-            model: None,
-            file: file.clone(),
+            model: "",
+            file,
             loaded,
-            total,
-            bytes_per_second,
-            eta_seconds,
-        })
+            total: Some(total),
+        });
+        task.is_wanted()
     }
 }
 
@@ -66,7 +65,8 @@ pub fn inspect_file(
     let fields = Fields::new("options", options, &["hashes"]).map_err(to_js)?;
     let hashes = fields.boolean("hashes").map_err(to_js)?.unwrap_or(true);
     task::spawn(env, job.control(), tell, listened, move |task| {
-        let mut progress = bytes_of(task, "inspect", file_name(&path));
+        let name = file_name(&path);
+        let mut progress = bytes_of(task, "inspect", &name);
         inspect::inspect(&path, hashes, &mut progress).map_err(CacheError::from)
     })
 }

@@ -1,8 +1,8 @@
 //! Work with files, off the JS thread: a thread of its own that tells how far it is and can be stopped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::error::coded;
 use super::lifetime::Home;
 use crate::cache::error::{ABORTED, CacheError};
+use crate::cache::progress::{Progress, Watch};
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::INTERNAL;
 
@@ -25,34 +26,30 @@ type Tell = ThreadsafeFunction<String, (), String, Status, false>;
 /// Progress in bytes is told no more often than this.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How far a task is.
+/// What the caller is told of a task's progress.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// What is being done: `download`, `verify`, `unpack`, `convert`, …
-    pub phase: &'static str,
-    /// The model file's id, where it has one.
+struct Event<'a> {
+    phase: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    pub file: String,
-    /// Bytes done.
-    pub loaded: u64,
-    /// Bytes in all, where that is known.
+    model: Option<&'a str>,
+    file: &'a str,
+    loaded: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<u64>,
+    total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_per_second: Option<f64>,
+    bytes_per_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub eta_seconds: Option<f64>,
+    eta_seconds: Option<f64>,
 }
 
-/// A task's view of its caller.
+/// A task's view of its caller; threads may share it.
 pub struct Task {
     control: Arc<JobControl>,
-    tell: Arc<Tell>,
+    tell: Tell,
     /// Whether anybody listens to progress.
     listened: bool,
-    throttle: Throttle,
+    lanes: Mutex<Lanes>,
 }
 
 impl Task {
@@ -61,12 +58,25 @@ impl Task {
         self.control.check().is_ok()
     }
 
-    /// Tells how far it is, if it is time; false when the caller no longer wants it.
-    pub fn report(&mut self, progress: &Progress) -> bool {
-        if self.listened && self.throttle.lets_through(progress, Instant::now()) {
-            self.say(&json!({ "progress": progress }));
+    /// Runs `work` of the cache; its progress goes to the caller, whose wishes it hears.
+    pub fn watched<T>(&self, work: impl FnOnce(Watch) -> T) -> T {
+        let tell = |progress: &Progress| self.report(progress);
+        let cancelled = || !self.is_wanted();
+        work(Watch {
+            tell: &tell,
+            cancelled: &cancelled,
+        })
+    }
+
+    /// Tells how far it is, if it is time.
+    pub fn report(&self, progress: &Progress) {
+        if !self.listened {
+            return;
         }
-        self.is_wanted()
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(event) = lanes.event(progress, Instant::now()) {
+            self.say(&json!({ "progress": event }));
+        }
     }
 
     fn say(&self, message: &serde_json::Value) {
@@ -77,57 +87,75 @@ impl Task {
     }
 }
 
-/// Lets the first and last event of each phase of a file through, and ten a second between.
+/// The files in work, each in its phase.
 #[derive(Default)]
-struct Throttle {
-    /// By phase and file: when something was let through, and the bytes it told of.
-    last: HashMap<(&'static str, String), (Instant, u64)>,
-}
+struct Lanes(HashMap<(&'static str, String), Lane>);
 
-impl Throttle {
-    fn lets_through(&mut self, progress: &Progress, now: Instant) -> bool {
-        let key = (progress.phase, progress.file.clone());
-        let due = self.last.get(&key).is_none_or(|(at, loaded)| {
-            let ends = progress.total == Some(progress.loaded) && *loaded != progress.loaded;
-            ends || now.duration_since(*at) >= EVERY
+impl Lanes {
+    /// Lets the first and last word of each lane through, and ten a second between.
+    fn event<'a>(&mut self, progress: &Progress<'a>, now: Instant) -> Option<Event<'a>> {
+        let Progress {
+            phase,
+            model,
+            file,
+            loaded,
+            total,
+        } = *progress;
+        let lane = self.0.entry((phase, file.to_owned())).or_default();
+        let due = lane.told.is_none_or(|(at, before)| {
+            let ends = total == Some(loaded) && before != loaded;
+            ends || now.duration_since(at) >= EVERY
         });
-        if due {
-            self.last.insert(key, (now, progress.loaded));
+        if !due {
+            return None;
         }
-        due
+        lane.told = Some((now, loaded));
+        let (bytes_per_second, eta_seconds) = lane.rate(now, loaded, total);
+        Some(Event {
+            phase,
+            model: Some(model).filter(|model| !model.is_empty()),
+            file,
+            loaded,
+            total,
+            bytes_per_second,
+            eta_seconds,
+        })
     }
 }
 
-/// Bytes per second over the last moments, and the time left at that rate.
-pub struct Meter {
-    seen: Vec<(Instant, u64)>,
+/// One file in one phase: what was told of it, and how fast it goes.
+#[derive(Default)]
+struct Lane {
+    told: Option<(Instant, u64)>,
+    /// When how many bytes were done, over the last moments.
+    seen: VecDeque<(Instant, u64)>,
 }
 
-impl Meter {
+impl Lane {
     /// Longer than a stall between two pieces, short enough to follow a change.
     const WINDOW: Duration = Duration::from_secs(5);
 
-    pub fn new() -> Self {
-        Self { seen: Vec::new() }
-    }
-
     /// `(bytes per second, seconds left)`, as far as they can be told.
-    pub fn at(
+    fn rate(
         &mut self,
         now: Instant,
         loaded: u64,
         total: Option<u64>,
     ) -> (Option<f64>, Option<f64>) {
-        if self.seen.last().is_none_or(|(at, _)| now.duration_since(*at) >= EVERY) {
-            self.seen.push((now, loaded));
-            self.seen
-                .retain(|(at, _)| now.duration_since(*at) <= Self::WINDOW);
+        // Started over: what came before says nothing about what is left.
+        if self.seen.back().is_some_and(|(_, before)| *before > loaded) {
+            self.seen.clear();
         }
-        let Some((start, before)) = self.seen.first() else {
+        self.seen.push_back((now, loaded));
+        let is_old = |(at, _): &(Instant, u64)| now.duration_since(*at) > Self::WINDOW;
+        while self.seen.len() > 2 && self.seen.front().is_some_and(is_old) {
+            self.seen.pop_front();
+        }
+        let Some((start, before)) = self.seen.front() else {
             return (None, None);
         };
         let seconds = now.duration_since(*start).as_secs_f64();
-        if seconds < EVERY.as_secs_f64() || loaded < *before {
+        if seconds < EVERY.as_secs_f64() {
             return (None, None);
         }
         let rate = (loaded - before) as f64 / seconds;
@@ -144,19 +172,19 @@ pub fn spawn<T: Serialize>(
     control: &JobControl,
     tell: Function<'_, String, ()>,
     listened: bool,
-    work: impl FnOnce(&mut Task) -> Result<T, CacheError> + Send + 'static,
+    work: impl FnOnce(&Task) -> Result<T, CacheError> + Send + 'static,
 ) -> napi::Result<()> {
     let control = Arc::new(control.clone());
     Home::of(env)?.adopt_task(&control);
     let tell: Tell = tell.build_threadsafe_function().build()?;
-    let mut task = Task {
+    let task = Task {
         control,
-        tell: Arc::new(tell),
+        tell,
         listened,
-        throttle: Throttle::default(),
+        lanes: Mutex::default(),
     };
     let run = move || {
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut task)));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&task)));
         task.say(&ending(done, task.is_wanted()));
     };
     thread::Builder::new()
