@@ -45,9 +45,7 @@ function entries(node, kinds) {
     const last = found.at(-1)
     const number = /^\d+$/.test(name) ? Number(name) : undefined
     const continues =
-      last?.to !== undefined &&
-      number === last.to + 1 &&
-      kinds.of(child) === kinds.of(last.node)
+      last?.to !== undefined && number === last.to + 1 && kinds.of(child) === kinds.of(last.node)
     if (continues) last.to = number
     else found.push({ name, node: child, from: number, to: number })
   }

@@ -47,7 +47,7 @@ function sets({ sets: all }) {
 export function withTables(text, manifest) {
   const parts = { files: files(manifest), sets: sets(manifest) }
   return text.replace(
-    /(<!-- (\w+): generated[^>]*-->\n)[^]*?(<!-- end -->)/g,
+    /(<!-- (\w+): generated[^>]*-->\n)[\s\S]*?(<!-- end -->)/g,
     (_, open, name, close) => `${open}${parts[name]}\n${close}`,
   )
 }

@@ -92,7 +92,10 @@ export const convert = {
     ...QUIET_OPTION,
   },
   examples: [
-    ['pose4d models convert model_final_f05665.pkl vitdet.safetensors --dtype bf16', 'half the size'],
+    [
+      'pose4d models convert model_final_f05665.pkl vitdet.safetensors --dtype bf16',
+      'half the size',
+    ],
     ['pose4d models convert weights.h5 weights.pt', 'for torch.load'],
   ],
   run: ({ values, positionals }, io = {}) => {
