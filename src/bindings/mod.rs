@@ -11,6 +11,7 @@ mod fields;
 mod frames;
 mod lifetime;
 mod model;
+mod model_options;
 mod models;
 mod options;
 mod overlay;
