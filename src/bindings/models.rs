@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::engine::NativeJob;
-use super::error::{cache_to_js, coded};
+use super::error::{cache_to_js, to_js};
 use super::fields::Fields;
 use super::model_options::{self as options, Asked};
 use super::task::{self, Task};
@@ -20,7 +20,7 @@ use crate::cache::error::CacheError;
 use crate::cache::manifest::{Manifest, Origin};
 use crate::cache::progress::Progress;
 use crate::cache::transfer::ImportOptions;
-use crate::cache::{clear, info, optimize, status, transfer, verify};
+use crate::cache::{clear, info, status, transfer, verify};
 use crate::checkpoint::inspect;
 use crate::pipeline::error::INTERNAL;
 
@@ -113,24 +113,6 @@ pub fn models_verify(
     })
 }
 
-/// `models.optimize`.
-#[napi(skip_typescript, catch_unwind)]
-pub fn models_optimize(
-    env: &Env,
-    job: &NativeJob,
-    tell: Tell,
-    listened: bool,
-    given: Value,
-    options: Value,
-) -> napi::Result<()> {
-    let known = ["dryRun", "precision"];
-    let Asked { store, fields, .. } = options::cache(given, options, &known)?;
-    let dry_run = options::flag(&fields, "dryRun")?;
-    task::spawn(env, job.control(), tell, listened, move |task| {
-        answer(task.watched(|watch| optimize::optimize(&store, dry_run, watch))?)
-    })
-}
-
 /// `models.clear`.
 #[napi(skip_typescript, catch_unwind)]
 pub fn models_clear(
@@ -142,7 +124,7 @@ pub fn models_clear(
     options: Value,
 ) -> napi::Result<()> {
     let Asked { store, fields, .. } = options::cache(given, options, &["model", "confirm"])?;
-    let model = fields.string("model").map_err(super::error::to_js)?;
+    let model = fields.string("model").map_err(to_js)?;
     let confirm = options::flag(&fields, "confirm")?;
     task::spawn(env, job.control(), tell, listened, move |_| {
         answer(clear::clear(&store, model.as_deref(), confirm)?)
@@ -171,8 +153,8 @@ pub fn models_export(
     let format = options::optional_text(format, "format")?;
     let Asked { store, .. } = options::cache(given, options, &[])?;
     task::spawn(env, job.control(), tell, listened, move |task| {
-        let export = |watch| transfer::export(&store, &name, &path, format.as_deref(), watch);
-        answer(task.watched(export)?)
+        let format = format.as_deref();
+        answer(task.watched(|watch| transfer::export(&store, &name, &path, format, watch))?)
     })
 }
 
@@ -224,14 +206,13 @@ pub fn models_convert(
     let output = PathBuf::from(options::text(output, "output")?);
     let known = ["format", "dtype", "precision"];
     let Asked { store, fields, .. } = options::cache(given, options, &known)?;
-    let format = fields.string("format").map_err(super::error::to_js)?;
+    let format = fields.string("format").map_err(to_js)?;
     let dtype = options::dtype(&fields)?;
     task::spawn(env, job.control(), tell, listened, move |task| {
-        let convert = |watch| {
-            let (format, dtype) = (format.as_deref(), dtype.as_deref());
+        let (format, dtype) = (format.as_deref(), dtype.as_deref());
+        answer(task.watched(|watch| {
             transfer::convert(&store, &input, &output, format, dtype, watch)
-        };
-        answer(task.watched(convert)?)
+        })?)
     })
 }
 
@@ -246,8 +227,8 @@ pub fn inspect_file(
     options: Value,
 ) -> napi::Result<()> {
     let path = PathBuf::from(options::text(file, "file")?);
-    let fields = Fields::new("options", options, &["hashes"]).map_err(super::error::to_js)?;
-    let hashes = fields.boolean("hashes").map_err(super::error::to_js)?;
+    let fields = Fields::new("options", options, &["hashes"]).map_err(to_js)?;
+    let hashes = fields.boolean("hashes").map_err(to_js)?;
     task::spawn(env, job.control(), tell, listened, move |task| {
         let name = file_name(&path);
         let mut progress = bytes_of(task, "inspect", &name);
