@@ -61,7 +61,7 @@ fn compare(file: &str, found: &IndexMap<String, Tensor>, expected: &Value) -> Ve
 fn every_file_is_read_bit_for_bit() {
     let mut complaints = Vec::new();
     let expected = expected();
-    assert!(expected.len() >= 27, "fixtures are missing");
+    assert!(expected.len() >= 32, "fixtures are missing");
     for (file, entry) in &expected {
         let checkpoint: Checkpoint = match open(fixtures().join(file)) {
             Ok(checkpoint) => checkpoint,
