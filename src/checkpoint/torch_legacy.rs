@@ -169,3 +169,7 @@ fn part(blob: &Blob, view: &StorageView, id: &PersistentId) -> Parse<Blob> {
     })?;
     Blob::raw(&blob.source, offset, len)
 }
+
+#[cfg(test)]
+#[path = "torch_legacy_tests.rs"]
+mod tests;
