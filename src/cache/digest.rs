@@ -167,9 +167,10 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "abc").unwrap();
         let table = Manifest::built_in().unwrap();
+        let cancel = std::sync::atomic::AtomicBool::new(true);
         let watch = Watch {
-            tell: &|_| {},
-            cancelled: &|| true,
+            cancel: &cancel,
+            ..Watch::SILENT
         };
         let error = of_file(&path, table.entry("hmr2").unwrap(), watch).unwrap_err();
         assert_eq!(error.code, crate::cache::error::ABORTED);

@@ -19,7 +19,7 @@ use super::error::{
 };
 use super::fast;
 use super::files::{self, Stamp};
-use super::ledger::{How, Record, Trust, Trusted, Verdict, Wrong, now};
+use super::ledger::{How, Trust, Trusted, Wrong};
 use super::manifest::{Entry, Origin};
 use super::owner::Drafts;
 use super::place;
@@ -102,7 +102,15 @@ pub fn import(
         )?
     };
     let forced = converted || options.force || differs(entry, &hash).is_some();
-    let bytes = record(store, entry, &dest, &sha256, How::Import, forced)?;
+    let trust = match entry.sha256.as_deref() == Some(&sha256) {
+        true => Trust::Published,
+        false => Trust::Recorded,
+    };
+    let trusted = Trusted {
+        forced,
+        ..Trusted::new(&sha256, How::Import)
+    };
+    let bytes = store.ledger().trust(&entry.id, &dest, trusted, trust)?;
     let file_name = source
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -285,41 +293,6 @@ fn copy(source: &Path, draft: &Path, entry: &Entry, watch: Watch) -> Result<Stri
         return Err(CacheError::new(CACHE_IO, message));
     }
     Ok(digest::hex(&hash.finalize()))
-}
-
-/// Writes down what a file of ours must be from now on; gives its size.
-pub fn record(
-    store: &Store,
-    entry: &Entry,
-    path: &Path,
-    sha256: &str,
-    how: How,
-    forced: bool,
-) -> Result<u64, CacheError> {
-    let refusal = |error: std::io::Error| place::refusal(path, &error);
-    let real = path.canonicalize().map_err(refusal)?;
-    let stamp = Stamp::at(&real).map_err(refusal)?;
-    let trusted = Trusted {
-        sha256: sha256.to_string(),
-        bytes: stamp.bytes,
-        how,
-        forced,
-        url: None,
-        etag: None,
-        at: now(),
-    };
-    let trust = if entry.sha256.as_deref() == Some(sha256) {
-        Trust::Published
-    } else {
-        Trust::Recorded
-    };
-    let record = Record {
-        trusted: Some(trusted),
-        ..Record::new(&entry.id, &real)
-    };
-    let record = record.seen(stamp, Some(sha256.to_string()), Verdict::Sound { trust });
-    store.ledger().write(&record)?;
-    Ok(stamp.bytes)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
