@@ -3,6 +3,8 @@
 //! Each format's `write(out, tensors, feed)` asks `feed` for the bytes of one tensor after
 //! another, so that memory never holds more than a piece.
 
+pub mod pickle;
+
 use super::dtype::DType;
 use super::error::Parse;
 use super::tensor::Sink;
