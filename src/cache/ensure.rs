@@ -137,7 +137,10 @@ fn download(store: &Store, entry: &Entry, means: Means, watch: Watch) -> Result<
         // Nothing published could prove the bytes on the way.
         let _ = files::remove_inside(store.root(), &dest);
         let from = received.url.unwrap_or_default();
-        let message = format!("{}: what came from {from} is not {}: {why}", entry.id, entry.file);
+        let message = format!(
+            "{}: what came from {from} is not {}: {why}",
+            entry.id, entry.file
+        );
         return Err(CacheError::new(DOWNLOAD, message));
     }
     let trusted = Trusted {
@@ -167,7 +170,10 @@ fn check(entry: &Entry, path: &Path, watch: Watch) -> Result<Result<(), String>,
         && let Err(fault) = structure::check(path, entry)
     {
         // What we cannot read need not be wrong: it stays, and its state says so.
-        let is_wrong = matches!(fault.wrong, Wrong::Corrupt | Wrong::Different | Wrong::Hostile);
+        let is_wrong = matches!(
+            fault.wrong,
+            Wrong::Corrupt | Wrong::Different | Wrong::Hostile
+        );
         return Ok(if is_wrong { Err(fault.why) } else { Ok(()) });
     }
     Ok(Ok(()))
@@ -220,7 +226,11 @@ fn unpack(store: &Store, entry: &Entry, means: Means, watch: Watch) -> Result<bo
     }
     let expected = missing.iter().filter_map(|(member, _)| member.bytes).sum();
     place::create(store.root())?;
-    place::check_room(store.root(), expected, &format!("unpacking {}", archive.file))?;
+    place::check_room(
+        store.root(),
+        expected,
+        &format!("unpacking {}", archive.file),
+    )?;
     let drafts = Drafts::create(store.root())?;
     let folder = drafts.path("unpacked");
     place::create(&folder)?;
@@ -249,6 +259,8 @@ fn settle(store: &Store, member: &Entry, file: &Path, watch: Watch) -> Result<()
     let sha256 = digest::of_file(file, member, watch)?.sha256;
     files::publish(file, &dest)?;
     let trusted = Trusted::new(&sha256, How::Unpack);
-    store.ledger().trust(&member.id, &dest, trusted, Trust::Recorded)?;
+    store
+        .ledger()
+        .trust(&member.id, &dest, trusted, Trust::Recorded)?;
     Ok(())
 }
