@@ -4,12 +4,14 @@ pub mod body;
 pub mod clear;
 pub mod digest;
 pub mod discover;
+pub mod drafting;
 pub mod ensure;
 pub mod error;
 pub mod fast;
 pub mod files;
 pub mod info;
 pub mod ledger;
+pub mod lookup;
 pub mod manifest;
 pub mod optimize;
 pub mod owner;
@@ -29,5 +31,7 @@ pub mod verify;
 mod operations_tests;
 #[cfg(test)]
 mod tidying_tests;
+#[cfg(test)]
+mod transfer_tests;
 #[cfg(test)]
 mod world_tests;
