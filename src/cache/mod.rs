@@ -5,6 +5,7 @@ pub mod clear;
 pub mod digest;
 pub mod discover;
 pub mod download;
+pub mod drafting;
 pub mod ensure;
 pub mod error;
 pub mod fast;
@@ -12,6 +13,7 @@ pub mod files;
 pub mod info;
 pub mod ledger;
 pub mod lock;
+pub mod lookup;
 pub mod manifest;
 pub mod optimize;
 pub mod owner;
@@ -31,5 +33,7 @@ pub mod verify;
 mod operations_tests;
 #[cfg(test)]
 mod tidying_tests;
+#[cfg(test)]
+mod transfer_tests;
 #[cfg(test)]
 mod world_tests;
