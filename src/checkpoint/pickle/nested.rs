@@ -31,7 +31,7 @@ struct Head {
 /// The storage in `stored` bytes from `offset` on, spelt as `encoding` says.
 pub fn storage(source: &Source, offset: u64, stored: u64, encoding: Encoding) -> Parse<Storage> {
     let text = read_vec(source.as_ref(), offset, stored.min(HEAD) as usize)?;
-    let head = head(&text, encoding)?;
+    let head = head(&text, text.len() as u64 == stored, encoding)?;
     let size = head.id.elements.checked_mul(head.id.dtype.size() as u64);
     let size = size.ok_or_else(|| Fault::hostile("its number of elements overflows"))?;
     let skipped = spelt_length(&text, head.end, encoding)?;
@@ -59,12 +59,13 @@ pub fn storage(source: &Source, offset: u64, stored: u64, encoding: Encoding) ->
     })
 }
 
-fn head(text: &[u8], encoding: Encoding) -> Parse<Head> {
+/// `whole`: nothing follows `text`.
+fn head(text: &[u8], whole: bool, encoding: Encoding) -> Parse<Head> {
     let mut bytes = Vec::new();
     match encoding.decoder() {
         None => bytes.extend_from_slice(text),
         // What is cut in two at the end of the piece is not part of the head.
-        Some(decode) => _ = decode(text, false, &mut bytes)?,
+        Some(decode) => _ = decode(text, whole, &mut bytes)?,
     }
     let bytes: Source = Arc::new(bytes);
     let end = bytes.len();
