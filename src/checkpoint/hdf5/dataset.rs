@@ -186,8 +186,7 @@ fn chunked(
         Some(message) => Pipeline::parse(&message)?,
         None => Pipeline::default(),
     };
-    // An array within an element is as good as further dimensions that are never cut. The
-    // index knows nothing of them, but their one chunk each does not change its numbers.
+    // An array within an element is as good as further dimensions that are never cut.
     let with_inner = |sizes: &[u64]| -> Vec<u64> {
         sizes.iter().chain(&elements.inner).copied().collect()
     };
@@ -196,7 +195,8 @@ fn chunked(
         &with_inner(&elements.space.max),
         &with_inner(&layout.chunk),
         elements.dtype.size() as u64,
-    )?;
+    )?
+    .with_inner(elements.inner.len());
     let bytes = ChunkedBytes {
         file: file.clone(),
         layout: layout.clone(),

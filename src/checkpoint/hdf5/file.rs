@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::bytes::{Cursor, checksum};
 use crate::checkpoint::error::{Fault, Parse};
-use crate::checkpoint::source::{ReadAt, Source, read_vec};
+use crate::checkpoint::source::{Source, read_vec};
 
 pub const MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// Metadata of no more than this is read before the file's size is asked about.

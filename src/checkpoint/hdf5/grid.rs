@@ -15,6 +15,8 @@ pub struct Grid {
     pub chunk: Vec<u64>,
     /// Bytes of an element.
     pub element: u64,
+    /// Trailing dimensions that are inside an element and never cut; indexes do not know them.
+    inner: usize,
     /// Chunks per dimension of the dataset as it is.
     pub counts: Vec<u64>,
     /// Chunks per dimension of the dataset grown as far as it may; `u64::MAX`: without end.
@@ -49,9 +51,21 @@ impl Grid {
             shape: shape.to_vec(),
             chunk: chunk.to_vec(),
             element,
+            inner: 0,
             counts,
             max_counts: max.iter().zip(chunk).map(grown).collect(),
         })
+    }
+
+    /// Says that the last `inner` dimensions are inside an element.
+    pub fn with_inner(mut self, inner: usize) -> Self {
+        self.inner = inner;
+        self
+    }
+
+    /// The chunk shape as indexes know it.
+    pub fn outer_chunk(&self) -> &[u64] {
+        &self.chunk[..self.chunk.len() - self.inner]
     }
 
     /// Chunks in all.
@@ -65,6 +79,8 @@ impl Grid {
     }
 
     /// The number, in row-major order, of the chunk at `place`; `None` outside the dataset.
+    ///
+    /// The place may leave out the dimensions inside an element.
     pub fn number(&self, place: &[u64]) -> Option<u64> {
         let inside = place.iter().zip(&self.counts).all(|(at, count)| at < count);
         let fold = |n: u64, (at, count): (&u64, &u64)| n * count + at;

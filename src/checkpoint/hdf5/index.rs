@@ -126,13 +126,13 @@ impl Found<'_> {
 
 fn tree_v1(found: &mut Found, address: u64) -> Parse<()> {
     let (file, grid) = (found.file, found.grid);
-    let rank = grid.shape.len();
+    let rank = grid.outer_chunk().len();
     let key_len = 8 + 8 * (rank + 1);
     tree::walk_old(file, address, 1, key_len, &mut |key, child| {
         let mut c = Cursor::new("a chunk's key", key);
         let (stored, mask) = (u64::from(c.u32()?), c.u32()?);
         let mut place = Vec::with_capacity(rank);
-        for &chunk in &grid.chunk {
+        for &chunk in grid.outer_chunk() {
             let offset = c.uint(8)?;
             if offset % chunk != 0 {
                 return Err(Fault::corrupt(format!(
@@ -152,8 +152,8 @@ fn tree_v2(found: &mut Found, address: u64) -> Parse<()> {
     tree.walk(&mut |record| {
         let mut c = Cursor::new("a chunk's record", record);
         let address = file.address(&mut c)?;
-        let (stored, mask) = found.size_and_mask(&mut c, 8 * grid.shape.len())?;
-        let place = grid.shape.iter().map(|_| c.uint(8));
+        let (stored, mask) = found.size_and_mask(&mut c, 8 * grid.outer_chunk().len())?;
+        let place = grid.outer_chunk().iter().map(|_| c.uint(8));
         let place = place.collect::<Parse<Vec<_>>>()?;
         found.add(grid.number(&place), address, stored, mask)
     })

@@ -20,6 +20,8 @@ pub mod header;
 pub mod heap;
 pub mod index;
 pub mod layout;
-pub mod read;
 pub mod tree;
 pub mod values;
+pub mod walk;
+
+pub use self::walk::{looks_like, read};

@@ -17,8 +17,10 @@ use crate::checkpoint::source::Source;
 const MAX_LINKS: usize = 16;
 /// Links looked at in all: every tensor may have some groups above it.
 const MAX_NODES: usize = 2 * limits::MAX_TENSORS;
-/// Groups that may hold the weights while others hold an optimizer's state.
-const ROOTS: [&str; 4] = ["state_dict", "model_state_dict", "model_weights", "model"];
+/// Groups that hold the weights while others hold an optimizer's state; the last is Keras'.
+///
+/// Looser names (`model`) are left alone: here they may as well be a module's.
+const ROOTS: [&str; 3] = ["state_dict", "model_state_dict", "model_weights"];
 
 /// Whether a file begins as HDF5 files do (without a block of the user's).
 pub fn looks_like(head: &[u8]) -> bool {
@@ -40,9 +42,30 @@ pub fn read(source: &Source) -> Parse<Contents> {
         walk.contents.opaque.push(Opaque { path, class });
     }
     walk.run(root)?;
+    let groups = walk.top_groups(root)?;
     let mut contents = walk.contents;
-    choose_root(&mut contents);
+    if let Some(root) = ROOTS.iter().find(|root| groups.iter().any(|name| name == *root)) {
+        take_root(&mut contents, root);
+    }
     Ok(contents)
+}
+
+/// Strips the name of the group that holds the weights; what is elsewhere lies beside them.
+fn take_root(contents: &mut Contents, root: &str) {
+    let inside = |name: &str| {
+        let rest = name.strip_prefix(root)?.strip_prefix('.')?;
+        Some(rest.to_owned())
+    };
+    if !contents.tensors.keys().any(|name| inside(name).is_some()) {
+        return;
+    }
+    for (name, tensor) in std::mem::take(&mut contents.tensors) {
+        match inside(&name) {
+            Some(name) => contents.tensors.insert(name, tensor),
+            None => contents.others.insert(name, tensor),
+        };
+    }
+    contents.root = root.to_owned();
 }
 
 /// An object, read once however many links lead to it.
@@ -109,6 +132,21 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// The groups right below the root that are there by name.
+    fn top_groups(&mut self, root: u64) -> Parse<Vec<String>> {
+        let mut groups = Vec::new();
+        if let Object::Group(links) = self.object(root)? {
+            for link in links.iter().filter(|link| ROOTS.contains(&link.name.as_str())) {
+                let address = self.resolve(root, &link.target)?;
+                let object = address.map(|address| self.object(address)).transpose()?;
+                if matches!(object, Some(Object::Group(_))) {
+                    groups.push(link.name.clone());
+                }
+            }
+        }
+        Ok(groups)
     }
 
     /// Takes what a link of `group` leads to; the address and links of a group to be walked.
