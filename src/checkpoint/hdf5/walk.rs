@@ -12,6 +12,7 @@ use crate::checkpoint::checkpoint::{Contents, Opaque};
 use crate::checkpoint::error::{Fault, Parse};
 use crate::checkpoint::limits;
 use crate::checkpoint::source::Source;
+use crate::checkpoint::tensor::Tensor;
 
 /// Soft links followed one after the other; HDF5's own limit.
 const MAX_LINKS: usize = 16;
@@ -30,7 +31,7 @@ pub fn looks_like(head: &[u8]) -> bool {
 pub fn read(source: &Source) -> Parse<Contents> {
     let file = Arc::new(File::open(source)?);
     let mut walk = Walk {
-        objects: HashMap::new(),
+        groups: HashMap::new(),
         contents: Contents::default(),
         nodes: 0,
         file,
@@ -68,11 +69,10 @@ fn take_root(contents: &mut Contents, root: &str) {
     contents.root = root.to_owned();
 }
 
-/// An object, read once however many links lead to it.
-#[derive(Clone)]
+/// What a link leads to.
 enum Object {
     Group(Arc<Vec<Link>>),
-    Dataset(Arc<Dataset>),
+    Dataset(Dataset),
     /// A named datatype: it has no data.
     Other,
 }
@@ -88,7 +88,8 @@ struct Level {
 
 struct Walk {
     file: Arc<File>,
-    objects: HashMap<u64, Object>,
+    /// Groups by address: soft links ask for the same ones again and again.
+    groups: HashMap<u64, Arc<Vec<Link>>>,
     contents: Contents,
     nodes: usize,
 }
@@ -105,14 +106,15 @@ impl Walk {
             next: 0,
         }];
         while let Some(level) = levels.last_mut() {
-            let Some(link) = level.links.get(level.next).cloned() else {
+            let links = level.links.clone();
+            let Some(link) = links.get(level.next) else {
                 levels.pop();
                 continue;
             };
             level.next += 1;
             let (group, path) = (level.address, join(&level.path, &link.name)?);
             let place = |fault: Fault| fault.within(format_args!("HDF5 object {path:?}"));
-            let below = self.visit(group, &path, &link).map_err(place)?;
+            let below = self.visit(group, &path, link).map_err(place)?;
             if let Some((address, links)) = below {
                 if levels.iter().any(|level| level.address == address) {
                     return Err(place(Fault::hostile("a group that contains itself")));
@@ -170,20 +172,17 @@ impl Walk {
         };
         match self.object(address)? {
             Object::Group(links) => return Ok(Some((address, links))),
-            Object::Dataset(dataset) => match &*dataset {
-                Dataset::Tensor(tensor) => self.insert(path, tensor.clone())?,
-                Dataset::Value(value) => {
-                    let values = &mut self.contents.values;
-                    values.insert(path.to_owned(), value.clone());
-                }
-                Dataset::Opaque(class) => return self.opaque(path, class.clone()),
-            },
+            Object::Dataset(Dataset::Tensor(tensor)) => self.insert(path, tensor)?,
+            Object::Dataset(Dataset::Value(value)) => {
+                self.contents.values.insert(path.to_owned(), value);
+            }
+            Object::Dataset(Dataset::Opaque(class)) => return self.opaque(path, class),
             Object::Other => return self.opaque(path, "HDF5 named datatype".to_owned()),
         }
         Ok(None)
     }
 
-    fn insert(&mut self, path: &str, tensor: crate::checkpoint::tensor::Tensor) -> Parse<()> {
+    fn insert(&mut self, path: &str, tensor: Tensor) -> Parse<()> {
         let tensors = &mut self.contents.tensors;
         if tensors.insert(path.to_owned(), tensor).is_some() {
             return Err(Fault::corrupt(
@@ -200,19 +199,17 @@ impl Walk {
     }
 
     fn object(&mut self, address: u64) -> Parse<Object> {
-        if let Some(object) = self.objects.get(&address) {
-            return Ok(object.clone());
+        if let Some(links) = self.groups.get(&address) {
+            return Ok(Object::Group(links.clone()));
         }
         let header = Header::read(&self.file, address)?;
-        let object = if let Some(links) = group::links(&self.file, &header)? {
-            Object::Group(Arc::new(links))
-        } else if let Some(dataset) = dataset::dataset(&self.file, &header)? {
-            Object::Dataset(Arc::new(dataset))
-        } else {
-            Object::Other
-        };
-        self.objects.insert(address, object.clone());
-        Ok(object)
+        if let Some(links) = group::links(&self.file, &header)? {
+            let links = Arc::new(links);
+            self.groups.insert(address, links.clone());
+            return Ok(Object::Group(links));
+        }
+        let dataset = dataset::dataset(&self.file, &header)?;
+        Ok(dataset.map_or(Object::Other, Object::Dataset))
     }
 
     /// The object header a link of `group` leads to; `None` where it leads nowhere.
