@@ -8,6 +8,7 @@ pub mod dtype;
 pub mod error;
 pub mod escapes;
 pub mod flatbuffer;
+pub mod hdf5;
 pub mod inspect;
 pub mod latin1;
 pub mod limits;
