@@ -110,9 +110,7 @@ impl Blob {
             Encoding::Latin1 => self.stream_latin1(start, len, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
-            (Some(found), Some(expected)) if found != expected => Err(Fault::corrupt(format!(
-                "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
-            ))),
+            (Some(found), Some(expected)) => check_sum(found, expected),
             _ => Ok(()),
         }
     }
@@ -153,35 +151,17 @@ impl Blob {
 
     fn stream_latin1(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
         let mut cut = Cut::new(start, len, sink);
-        let mut decoded = Vec::with_capacity(PIECE);
+        let mut decoder = Latin1::default();
         let mut total = 0;
-        // The first byte of a pair whose second is in the next piece.
-        let mut open: Option<u8> = None;
         self.stream_raw(0, self.stored, &mut |piece| {
-            decoded.clear();
-            for &byte in piece {
-                match (open.take(), byte) {
-                    (None, 0..0x80) => decoded.push(byte),
-                    (None, 0xc2..=0xc3) => open = Some(byte),
-                    (Some(first), 0x80..0xc0) => decoded.push((first << 6) | (byte & 0x3f)),
-                    _ => {
-                        return Err(Fault::corrupt(
-                            "bytes written as text hold a character above 255",
-                        ));
-                    }
-                }
-            }
+            let decoded = decoder.push(piece)?;
             total += decoded.len() as u64;
             if total > self.len {
                 return check_length(total, self.len);
             }
-            cut.push(&decoded)
+            cut.push(decoded)
         })?;
-        if open.is_some() {
-            return Err(Fault::corrupt(
-                "bytes written as text end inside a character",
-            ));
-        }
+        decoder.finish()?;
         check_length(total, self.len)
     }
 
@@ -193,6 +173,16 @@ impl Blob {
             end: self.offset + self.stored,
         }
     }
+}
+
+/// A fault when two CRC-32 sums differ.
+pub(super) fn check_sum(found: u32, expected: u32) -> Parse<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::corrupt(format!(
+        "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
+    )))
 }
 
 fn check_length(found: u64, expected: u64) -> Parse<()> {
@@ -218,6 +208,56 @@ impl Read for Sequential {
         self.source.read_exact_at(&mut buffer[..n], self.offset)?;
         self.offset += n as u64;
         Ok(n)
+    }
+}
+
+/// UTF-8 of code points below 256 → these code points as bytes.
+#[derive(Default)]
+struct Latin1 {
+    /// The last byte of the piece before.
+    last: u8,
+    out: Vec<u8>,
+}
+
+impl Latin1 {
+    /// Without a branch per byte: weights are random bytes, and half of them take two.
+    fn push(&mut self, piece: &[u8]) -> Parse<&[u8]> {
+        // A byte of the form 10xxxxxx follows 110000xx and nothing else does; no other lead is
+        // below 256.
+        let wrong = |previous: u8, byte: u8| {
+            let follows = byte & 0xc0 == 0x80;
+            let expected = previous & 0xfe == 0xc2;
+            let other_lead = byte >= 0xc4 || byte & 0xfe == 0xc0;
+            (follows != expected) | other_lead
+        };
+        let first = piece.first().is_some_and(|&byte| wrong(self.last, byte));
+        let pairs = piece.iter().zip(piece.iter().skip(1));
+        if pairs.fold(first, |any, (&previous, &byte)| any | wrong(previous, byte)) {
+            return Err(Fault::corrupt(
+                "bytes written as text hold a character above 255 or broken UTF-8",
+            ));
+        }
+        self.out.resize(piece.len(), 0);
+        let mut previous = self.last;
+        let mut count = 0;
+        for &byte in piece {
+            if let Some(place) = self.out.get_mut(count) {
+                *place = byte | (u8::from(previous == 0xc3) << 6);
+            }
+            count += usize::from(byte < 0xc0);
+            previous = byte;
+        }
+        self.last = previous;
+        Ok(&self.out[..count])
+    }
+
+    fn finish(&self) -> Parse<()> {
+        if self.last >= 0xc0 {
+            return Err(Fault::corrupt(
+                "bytes written as text end inside a character",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -247,5 +287,61 @@ impl<'a, 'b> Cut<'a, 'b> {
             return Ok(());
         }
         (self.sink)(&rest[..taken as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn latin1(text: &[u8], len: u64) -> Parse<Vec<u8>> {
+        let source: Source = Arc::new(text.to_vec());
+        Blob::encoded(&source, 0, text.len() as u64, len, Encoding::Latin1)?.read(u64::MAX)
+    }
+
+    #[test]
+    fn every_byte_survives_being_written_as_text() {
+        let bytes: Vec<u8> = (0..3_000_000_u64)
+            .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+            .collect();
+        let text: String = bytes.iter().map(|&b| char::from(b)).collect();
+        assert!(latin1(text.as_bytes(), bytes.len() as u64).unwrap() == bytes);
+    }
+
+    #[test]
+    fn text_that_is_not_bytes_is_refused() {
+        let cases: [&[u8]; 8] = [
+            b"\xc4\x80",
+            b"a\x80",
+            b"\xc3a",
+            b"\xc2",
+            b"\xc2\xc2\x80",
+            b"\xc1\x81",
+            b"\xe2\x82\xac",
+            b"\xff",
+        ];
+        for case in cases {
+            for len in [1, 2] {
+                assert!(latin1(case, len).is_err(), "{case:?} as {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_encoded_bytes_are_cut_out() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let text: String = bytes.iter().map(|&b| char::from(b)).collect();
+        let source: Source = Arc::new(text.into_bytes());
+        let blob = Blob::encoded(&source, 0, source.len(), 256, Encoding::Latin1).unwrap();
+        let mut found = Vec::new();
+        let mut sink = |piece: &[u8]| {
+            found.extend_from_slice(piece);
+            Ok(())
+        };
+        blob.stream(100, 60, &mut sink).unwrap();
+        assert_eq!(found, bytes[100..160]);
+        assert!(blob.stream(200, 57, &mut |_| Ok(())).is_err());
     }
 }

@@ -24,6 +24,7 @@ pub enum Format {
     Hdf5,
     Tflite,
     Tar,
+    Gzip,
     Yaml,
 }
 

@@ -17,3 +17,14 @@ pub struct Entry {
 
 /// Streams the bytes of the tensor at an index: row-major, little-endian, exactly its size.
 pub type Feed<'a> = dyn FnMut(usize, &mut Sink) -> Parse<()> + 'a;
+
+impl Entry {
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// Bytes of the tensor; the reader has checked that they fit.
+    pub fn bytes(&self) -> u64 {
+        self.elements().saturating_mul(self.dtype.size() as u64)
+    }
+}
