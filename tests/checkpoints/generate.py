@@ -28,8 +28,20 @@ def good():
     return corpus
 
 
+def hostile():
+    import hostile_arrays
+    import hostile_hdf5
+    import hostile_pickle
+    import hostile_torch
+
+    corpus = Corpus()
+    for module in (hostile_pickle, hostile_torch, hostile_arrays, hostile_hdf5):
+        module.add_all(corpus)
+    return corpus
+
+
 def main():
-    corpora = {"good": good}
+    corpora = {"good": good, "hostile": hostile}
     for name in sys.argv[1:] or corpora:
         corpus = corpora[name]()
         path = HERE / f"{name}.tar.gz"

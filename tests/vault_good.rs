@@ -1,0 +1,175 @@
+//! Opens every file of the good corpus and compares names, types, shapes, bytes and what lies
+//! beside the weights with what Python read in the same file (`tests/checkpoints/generate.py`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod vault;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pose4d::checkpoint::checkpoint::Checkpoint;
+use pose4d::checkpoint::inspect::hex;
+use pose4d::checkpoint::open;
+use pose4d::checkpoint::tensor::Tensor;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use vault::corpus::Corpus;
+
+/// The bar of the issue; the corpus is larger.
+const LEAST: usize = 1_000;
+
+#[test]
+fn every_good_file_reads_as_in_python() {
+    let corpus = Corpus::unpack("good");
+    assert!(corpus.cases.len() >= LEAST, "{} cases", corpus.cases.len());
+    let mut wrong = Vec::new();
+    for (name, facts) in &corpus.cases {
+        let complaints = match open::open(corpus.path(name)) {
+            Ok(checkpoint) => compare(&checkpoint, facts),
+            Err(error) => vec![error.message],
+        };
+        if !complaints.is_empty() {
+            wrong.push(format!("{name}: {}", complaints.join("; ")));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} files read differently:\n{}",
+        wrong.len(),
+        corpus.cases.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Everything that differs from the facts; empty when nothing does.
+fn compare(checkpoint: &Checkpoint, facts: &Value) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let format = serde_json::to_value(checkpoint.format()).unwrap();
+    if facts["format"] != "any" && format != facts["format"] {
+        complaints.push(format!("format {format} instead of {}", facts["format"]));
+    }
+    if let Some(root) = facts.get("root")
+        && *root != checkpoint.contents().root
+    {
+        complaints.push(format!(
+            "root {:?} instead of {root}",
+            checkpoint.contents().root
+        ));
+    }
+    compare_tensors(checkpoint, facts, &mut complaints);
+    compare_values(checkpoint, facts, &mut complaints);
+    let met: BTreeSet<&str> = checkpoint
+        .contents()
+        .opaque
+        .iter()
+        .map(|o| o.class.as_str())
+        .collect();
+    for class in facts["opaque"].as_array().into_iter().flatten() {
+        if !met.contains(class.as_str().unwrap()) {
+            complaints.push(format!("opaque {class} not among {met:?}"));
+        }
+    }
+    complaints
+}
+
+/// By full path, whether they are the weights or lie beside them.
+fn compare_tensors(checkpoint: &Checkpoint, facts: &Value, complaints: &mut Vec<String>) {
+    let root = &checkpoint.contents().root;
+    let full = |name: &String| match root.as_str() {
+        "" => name.clone(),
+        root => format!("{root}.{name}"),
+    };
+    let weights: Vec<String> = checkpoint.tensors().keys().map(full).collect();
+    let mut found: BTreeMap<String, &Tensor> = weights
+        .iter()
+        .cloned()
+        .zip(checkpoint.tensors().values())
+        .collect();
+    for (name, tensor) in &checkpoint.contents().others {
+        if found.insert(name.clone(), tensor).is_some() {
+            complaints.push(format!("{name:?} is among the weights and beside them"));
+        }
+    }
+    let mut order = Vec::new();
+    for entry in facts["tensors"].as_array().unwrap() {
+        let name = entry[0].as_str().unwrap();
+        order.push(name);
+        match found.remove(name) {
+            None => complaints.push(format!("{name:?} is missing")),
+            Some(tensor) => complaints.extend(
+                difference(tensor, entry).map(|what| format!("{name:?} {what}")),
+            ),
+        }
+    }
+    complaints.extend(found.keys().map(|name| format!("{name:?} is not in the file")));
+    let order: Vec<&str> = order
+        .into_iter()
+        .filter(|name| weights.iter().any(|w| w == name))
+        .collect();
+    if facts.get("unordered").is_none() && order != weights {
+        complaints.push(format!("order {weights:?} instead of {order:?}"));
+    }
+}
+
+fn difference(tensor: &Tensor, entry: &Value) -> Option<String> {
+    if entry[1] != tensor.dtype.name() {
+        return Some(format!("is {} instead of {}", tensor.dtype, entry[1]));
+    }
+    let shape: Vec<u64> = serde_json::from_value(entry[2].clone()).unwrap();
+    if shape != tensor.shape {
+        return Some(format!("has shape {:?} instead of {shape:?}", tensor.shape));
+    }
+    let bytes = match tensor.read() {
+        Ok(bytes) => bytes,
+        Err(fault) => return Some(format!("cannot be read: {fault}")),
+    };
+    let hash = hex(&Sha256::digest(&bytes));
+    (entry[3] != hash.as_str()).then(|| "holds other bytes".to_owned())
+}
+
+/// Leaf by leaf, so that it does not matter at which level a list or dictionary is one value.
+fn compare_values(checkpoint: &Checkpoint, facts: &Value, complaints: &mut Vec<String>) {
+    let Some(expected) = facts.get("values").and_then(Value::as_object) else {
+        return;
+    };
+    let found = leaves(&checkpoint.contents().values);
+    for (path, value) in expected {
+        match found.get(path) {
+            Some(found) if same(found, value) => {}
+            Some(found) => complaints.push(format!("value {path:?} is {found} instead of {value}")),
+            None => complaints.push(format!("value {path:?} is missing")),
+        }
+    }
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || (a.as_f64().is_some() && a.is_f64() == b.is_f64() && a.as_f64() == b.as_f64())
+}
+
+fn leaves(values: &Map<String, Value>) -> BTreeMap<String, Value> {
+    fn walk(path: String, value: &Value, found: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(items) => {
+                for (key, item) in items {
+                    walk(format!("{path}.{key}"), item, found);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    walk(format!("{path}.{index}"), item, found);
+                }
+            }
+            leaf => {
+                found.insert(path, leaf.clone());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for (key, value) in values {
+        walk(key.clone(), value, &mut found);
+    }
+    found
+}
