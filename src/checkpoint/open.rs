@@ -6,6 +6,11 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
+<<<<<<< HEAD
+use super::{npy, npz, safetensors, torch_legacy, torch_script, torch_zip, zip};
+=======
+use super::{npy, npz, safetensors, zip};
+>>>>>>> main
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -22,9 +27,18 @@ pub fn open_source(source: Source, path: &Path) -> Result<Checkpoint, Checkpoint
 }
 
 fn read(format: Format, source: &Source) -> Parse<Contents> {
-    let _ = source;
     match format {
+        Format::Npy => npy::read(source),
+        Format::Npz => npz::read(source),
+        Format::Safetensors => safetensors::read(source),
+<<<<<<< HEAD
+        Format::TorchLegacy => torch_legacy::read(source),
+        Format::TorchScript => torch_script::read(source),
+        Format::TorchZip => torch_zip::read(source),
         _ => Err(Fault::unsupported("not yet")),
+=======
+        other => Err(Fault::unsupported(format!("{other:?} is not read yet"))),
+>>>>>>> main
     }
 }
 
@@ -136,6 +150,30 @@ fn by_extension(path: &Path, head: &[u8]) -> Option<Format> {
     }
 }
 
-fn zip_format(_source: &Source) -> Parse<Format> {
-    Err(Fault::unsupported("zip archives are not read yet"))
+<<<<<<< HEAD
+fn zip_format(source: &Source) -> Parse<Format> {
+    let names = zip::names(source)?;
+    let names = || names.iter().map(String::as_str);
+    if torch_zip::looks_like(names()) {
+        return Ok(match torch_script::looks_like(names()) {
+            true => Format::TorchScript,
+            false => Format::TorchZip,
+        });
+    }
+    if torch_script::looks_old(names()) {
+        return Err(torch_script::old_fault());
+    }
+    if npz::looks_like(names()) {
+=======
+/// What a zip archive is by its members' names.
+fn zip_format(source: &Source) -> Parse<Format> {
+    let names = zip::names(source)?;
+    if npz::looks_like(names.iter().map(String::as_str)) {
+>>>>>>> main
+        return Ok(Format::Npz);
+    }
+    Err(Fault::new(
+        Kind::Format,
+        "a zip archive that is neither PyTorch's (no data.pkl) nor numpy's (no .npy)",
+    ))
 }

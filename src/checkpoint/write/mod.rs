@@ -3,8 +3,14 @@
 //! Each format's `write(out, tensors, feed)` asks `feed` for the bytes of one tensor after
 //! another, so that memory never holds more than a piece.
 
+pub mod safetensors;
+pub mod torch;
+pub mod zip;
+
+use std::io::Write;
+
 use super::dtype::DType;
-use super::error::Parse;
+use super::error::{Fault, Parse};
 use super::tensor::Sink;
 
 /// A tensor to be written.
@@ -26,5 +32,33 @@ impl Entry {
     /// Bytes of the tensor; the reader has checked that they fit.
     pub fn bytes(&self) -> u64 {
         self.elements().saturating_mul(self.dtype.size() as u64)
+    }
+}
+
+/// Passes a tensor's bytes on to a file, and sees that they are as many as announced.
+pub struct Output<W> {
+    out: W,
+    left: u64,
+}
+
+impl<W: Write> Output<W> {
+    pub fn new(out: W, len: u64) -> Self {
+        Self { out, left: len }
+    }
+
+    pub fn push(&mut self, piece: &[u8]) -> Parse<()> {
+        let left = self.left.checked_sub(piece.len() as u64);
+        self.left = left.ok_or_else(|| Fault::corrupt("more bytes than the shape says"))?;
+        self.out.write_all(piece)?;
+        Ok(())
+    }
+
+    pub fn finish(self) -> Parse<()> {
+        match self.left {
+            0 => Ok(()),
+            left => Err(Fault::corrupt(format!(
+                "{left} bytes fewer than the shape says"
+            ))),
+        }
     }
 }
