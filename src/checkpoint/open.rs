@@ -6,11 +6,7 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-<<<<<<< HEAD
 use super::{npy, npz, safetensors, torch_legacy, torch_script, torch_zip, zip};
-=======
-use super::{npy, npz, safetensors, zip};
->>>>>>> main
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -31,14 +27,10 @@ fn read(format: Format, source: &Source) -> Parse<Contents> {
         Format::Npy => npy::read(source),
         Format::Npz => npz::read(source),
         Format::Safetensors => safetensors::read(source),
-<<<<<<< HEAD
         Format::TorchLegacy => torch_legacy::read(source),
         Format::TorchScript => torch_script::read(source),
         Format::TorchZip => torch_zip::read(source),
-        _ => Err(Fault::unsupported("not yet")),
-=======
         other => Err(Fault::unsupported(format!("{other:?} is not read yet"))),
->>>>>>> main
     }
 }
 
@@ -150,7 +142,7 @@ fn by_extension(path: &Path, head: &[u8]) -> Option<Format> {
     }
 }
 
-<<<<<<< HEAD
+/// What a zip archive is by its members' names.
 fn zip_format(source: &Source) -> Parse<Format> {
     let names = zip::names(source)?;
     let names = || names.iter().map(String::as_str);
@@ -164,12 +156,6 @@ fn zip_format(source: &Source) -> Parse<Format> {
         return Err(torch_script::old_fault());
     }
     if npz::looks_like(names()) {
-=======
-/// What a zip archive is by its members' names.
-fn zip_format(source: &Source) -> Parse<Format> {
-    let names = zip::names(source)?;
-    if npz::looks_like(names.iter().map(String::as_str)) {
->>>>>>> main
         return Ok(Format::Npz);
     }
     Err(Fault::new(
