@@ -48,7 +48,9 @@ fn compare(file: &str, found: &IndexMap<String, Tensor>, expected: &Value) -> Ve
         let bits = STANDARD.decode(entry[2].as_str().unwrap()).unwrap();
         match tensor.read() {
             Ok(bytes) if bytes == bits => {}
-            Ok(bytes) => complaints.push(format!("{file}: {name} is {bytes:?} instead of {bits:?}")),
+            Ok(bytes) => {
+                complaints.push(format!("{file}: {name} is {bytes:?} instead of {bits:?}"))
+            }
             Err(fault) => complaints.push(format!("{file}: {name}: {fault}")),
         }
     }

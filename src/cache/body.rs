@@ -98,7 +98,13 @@ fn fits(tensor: &Tensor, shape: &[u64]) -> bool {
 fn spoken(shape: &[u64]) -> String {
     let sizes: Vec<_> = shape
         .iter()
-        .map(|&size| if size == 0 { "any".into() } else { size.to_string() })
+        .map(|&size| {
+            if size == 0 {
+                "any".into()
+            } else {
+                size.to_string()
+            }
+        })
         .collect();
     format!("[{}]", sizes.join(", "))
 }
@@ -130,14 +136,20 @@ mod tests {
     #[test]
     fn the_name_tells_male_and_female_bodies() {
         for name in [
-            "SMPL_MALE.pkl", "basicmodel_m_lbs_10_207_0_v1.0.0.pkl", "basicModel_m_lbs_10_207_0_v1.0.0.pkl",
+            "SMPL_MALE.pkl",
+            "basicmodel_m_lbs_10_207_0_v1.0.0.pkl",
+            "basicModel_m_lbs_10_207_0_v1.0.0.pkl",
         ] {
             assert!(warning(name).unwrap().contains("the male body"), "{name}");
         }
         for name in ["SMPL_FEMALE.pkl", "basicModel_f_lbs_10_207_0_v1.0.0.pkl"] {
             assert!(warning(name).unwrap().contains("the female body"), "{name}");
         }
-        for name in ["SMPL_NEUTRAL.pkl", "basicModel_neutral_lbs_10_207_0_v1.0.0.pkl", "model.pkl"] {
+        for name in [
+            "SMPL_NEUTRAL.pkl",
+            "basicModel_neutral_lbs_10_207_0_v1.0.0.pkl",
+            "model.pkl",
+        ] {
             assert_eq!(warning(name), None, "{name}");
         }
     }

@@ -41,7 +41,10 @@ impl Cleared {
                 self.removed.push(path.to_path_buf());
                 return true;
             }
-            Ok(false) => self.keep(path, "a link leads there from the cache folder; it is not ours"),
+            Ok(false) => self.keep(
+                path,
+                "a link leads there from the cache folder; it is not ours",
+            ),
             Err(error) => self.errors.push(format!("{}: {error}", path.display())),
         }
         false
@@ -62,7 +65,11 @@ pub fn clear(store: &Store, model: Option<&str>, confirm: bool) -> Result<Cleare
     let mut cleared = Cleared::default();
     let wanted = match model {
         Some(name) => {
-            let ids = store.manifest().select(name)?.into_iter().map(|entry| &entry.id);
+            let ids = store
+                .manifest()
+                .select(name)?
+                .into_iter()
+                .map(|entry| &entry.id);
             Some(ids.collect::<Vec<_>>())
         }
         None if confirm => None,
@@ -116,7 +123,9 @@ pub fn drafts(root: &Path) -> Vec<(PathBuf, Draft)> {
     let found = std::cell::RefCell::new(Vec::new());
     let enter = |folder: &Path| {
         let draft = owner::draft(folder);
-        found.borrow_mut().extend(draft.map(|draft| (folder.to_path_buf(), draft)));
+        found
+            .borrow_mut()
+            .extend(draft.map(|draft| (folder.to_path_buf(), draft)));
         let is_runtime = folder.parent() == Some(root) && folder.ends_with("pose4d");
         draft.is_none() && !is_runtime
     };
@@ -128,7 +137,10 @@ pub fn drafts(root: &Path) -> Vec<(PathBuf, Draft)> {
 pub fn remove_empty_folders(root: &Path) {
     let folders = std::cell::RefCell::new(Vec::new());
     let enter = |folder: &Path| {
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let name = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
         let is_top = folder.parent() == Some(root);
         let is_set_apart = is_top && (name == place::OWN || name == "pose4d");
         if is_set_apart || owner::draft(folder).is_some() {

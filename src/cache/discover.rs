@@ -77,7 +77,10 @@ fn by_variable(around: &Surroundings) -> Vec<(&'static str, PathBuf)> {
     let list = [
         ("iopath", variable("FVCORE_CACHE", "")),
         ("torch-hub", variable("TORCH_HOME", "hub/checkpoints")),
-        ("torch-hub", variable("XDG_CACHE_HOME", "torch/hub/checkpoints")),
+        (
+            "torch-hub",
+            variable("XDG_CACHE_HOME", "torch/hub/checkpoints"),
+        ),
         ("hf-hub", variable("HF_HUB_CACHE", "")),
         ("hf-hub", variable("HUGGINGFACE_HUB_CACHE", "")),
         ("hf-hub", variable("HF_HOME", "hub")),
@@ -125,7 +128,10 @@ fn windows_homes(around: &Surroundings) -> Vec<PathBuf> {
         .and_then(|profile| translate(profile, &mounts));
     let users = mounts.join("c/Users");
     let is_person = |name: &str| {
-        !matches!(name, "Public" | "Default" | "Default User" | "All Users" | "desktop.ini")
+        !matches!(
+            name,
+            "Public" | "Default" | "Default User" | "All Users" | "desktop.ini"
+        )
     };
     let listed = fs::read_dir(&users)
         .into_iter()
@@ -187,7 +193,11 @@ pub fn spots(entry: &Entry, roots: &[Root]) -> Vec<Spot> {
             ".models" => {
                 let own = std::iter::once(entry.place.as_str()).chain(plain_names(entry));
                 spots.extend(own.map(|name| spot(root.path.join(name), false)));
-                for found in entry.found_at.iter().filter(|found| !found.path.contains('*')) {
+                for found in entry
+                    .found_at
+                    .iter()
+                    .filter(|found| !found.path.contains('*'))
+                {
                     spots.push(spot(root.path.join(&found.path), found.repacked));
                 }
             }
@@ -210,7 +220,9 @@ pub fn spots(entry: &Entry, roots: &[Root]) -> Vec<Spot> {
 
 /// Names that mean this file wherever they are met; every model of Hugging Face has the same one.
 pub fn plain_names(entry: &Entry) -> impl Iterator<Item = &str> {
-    entry.file_names().filter(|name| *name != "model.safetensors")
+    entry
+        .file_names()
+        .filter(|name| *name != "model.safetensors")
 }
 
 /// The paths a pattern stands for.

@@ -42,12 +42,17 @@ impl World {
     }
 
     fn assert_found(&self, id: &str, origin: &str, path: &Path) {
-        assert_eq!(self.found(id), [(origin.to_string(), path.to_path_buf())], "{id}");
+        assert_eq!(
+            self.found(id),
+            [(origin.to_string(), path.to_path_buf())],
+            "{id}"
+        );
     }
 }
 
 const RUN: &str = "home/.cache/4DHumans/logs/train/multiruns/hmr2/0";
-const VITDET: &str = "detectron2/ViTDet/COCO/cascade_mask_rcnn_vitdet_h/f328730692/model_final_f05665.pkl";
+const VITDET: &str =
+    "detectron2/ViTDet/COCO/cascade_mask_rcnn_vitdet_h/f328730692/model_final_f05665.pkl";
 
 #[test]
 fn the_python_tools_folders() {
@@ -74,7 +79,9 @@ fn the_python_tools_folders() {
 fn variables_move_them() {
     let mut world = World::new();
     for (variable, folder) in [
-        ("FVCORE_CACHE", "fv"), ("TORCH_HOME", "torch"), ("HF_HUB_CACHE", "hf"),
+        ("FVCORE_CACHE", "fv"),
+        ("TORCH_HOME", "torch"),
+        ("HF_HUB_CACHE", "hf"),
     ] {
         let value = world.folder.path().join(folder);
         world.around.variables.insert(variable.into(), value.into());
@@ -83,7 +90,8 @@ fn variables_move_them() {
     world.assert_found("vitdet-h", "iopath", &path);
     let path = world.put("torch/hub/checkpoints/dpt_hybrid-midas-501f0c75.pt");
     world.assert_found("dpt-hybrid", "torch-hub", &path);
-    let path = world.put("hf/models--usyd-community--vitpose-base-simple/snapshots/ff/model.safetensors");
+    let path =
+        world.put("hf/models--usyd-community--vitpose-base-simple/snapshots/ff/model.safetensors");
     world.assert_found("vitpose-b-simple-hf", "hf-hub", &path);
     assert_eq!(world.found("vitpose-b-hf"), []);
 }
@@ -126,7 +134,10 @@ fn windows_homes_are_looked_at_only_inside_windows() {
     .unwrap();
     assert_eq!(world.found("phalp-hmar"), []);
     let path = world.put("system/windows/d/People/Bo/.cache/phalp/weights/hmar_v2_weights.pth");
-    world.around.variables.insert("USERPROFILE".into(), "D:\\People\\Bo".into());
+    world
+        .around
+        .variables
+        .insert("USERPROFILE".into(), "D:\\People\\Bo".into());
     world.assert_found("phalp-hmar", "wsl:phalp", &path);
 }
 

@@ -49,16 +49,25 @@ pub struct FastForm {
 }
 
 /// The type called `precision`: the caller's, else the manifest's.
-pub fn dtype<'a>(entry: &'a Entry, precision: Option<&'a str>) -> Result<Option<(&'a str, DType)>, CacheError> {
+pub fn dtype<'a>(
+    entry: &'a Entry,
+    precision: Option<&'a str>,
+) -> Result<Option<(&'a str, DType)>, CacheError> {
     let Some(working) = entry.precision.as_deref() else {
         return Ok(None);
     };
     let name = precision.unwrap_or(working);
-    let known = PRECISIONS.contains(&name).then(|| DType::from_name(name)).flatten();
+    let known = PRECISIONS
+        .contains(&name)
+        .then(|| DType::from_name(name))
+        .flatten();
     known.map(|dtype| Some((name, dtype))).ok_or_else(|| {
         CacheError::new(
             INVALID_ARGUMENT,
-            format!("precision {name:?}; expected one of {}", PRECISIONS.join(", ")),
+            format!(
+                "precision {name:?}; expected one of {}",
+                PRECISIONS.join(", ")
+            ),
         )
     })
 }
@@ -68,9 +77,15 @@ pub fn path(store: &Store, entry: &Entry, sight: &Sight, precision: &str) -> Pat
     let beside = sight.path.parent().filter(|_| {
         sight.is_ours() && files::is_inside(store.root(), &sight.path).unwrap_or(false)
     });
-    match (beside, sight.path.file_stem().and_then(|stem| stem.to_str())) {
+    match (
+        beside,
+        sight.path.file_stem().and_then(|stem| stem.to_str()),
+    ) {
         (Some(folder), Some(stem)) => folder.join(format!("{stem}.{precision}.safetensors")),
-        _ => store.root().join("fast").join(format!("{}.{precision}.safetensors", entry.id)),
+        _ => store
+            .root()
+            .join("fast")
+            .join(format!("{}.{precision}.safetensors", entry.id)),
     }
 }
 
@@ -114,7 +129,10 @@ pub fn ensure(
     watch: Watch,
 ) -> Result<FastForm, CacheError> {
     let Some((precision, dtype)) = dtype(entry, Some(precision))? else {
-        let message = format!("{}: there is no fast form of a {} file", entry.id, entry.format);
+        let message = format!(
+            "{}: there is no fast form of a {} file",
+            entry.id, entry.format
+        );
         return Err(CacheError::new(INVALID_ARGUMENT, message));
     };
     if let Some(form) = find(store, entry, sight, precision) {
@@ -141,7 +159,10 @@ pub fn ensure(
     convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
-        let message = format!("{} changed while it was converted; try again", source.display());
+        let message = format!(
+            "{} changed while it was converted; try again",
+            source.display()
+        );
         return Err(CacheError::new(MODEL_CORRUPT, message));
     }
     files::publish(&draft, &path)?;
@@ -206,7 +227,9 @@ fn remember(
     sha256: String,
     bytes: u64,
 ) -> Result<(), CacheError> {
-    let real = path.canonicalize().map_err(|error| place::refusal(path, &error))?;
+    let real = path
+        .canonicalize()
+        .map_err(|error| place::refusal(path, &error))?;
     let stamp = Stamp::at(&real).map_err(|error| place::refusal(path, &error))?;
     let trusted = Trusted {
         sha256: sha256.clone(),
@@ -217,15 +240,24 @@ fn remember(
         etag: None,
         at: now(),
     };
-    let verdict = Verdict::Sound { trust: Trust::Recorded };
+    let verdict = Verdict::Sound {
+        trust: Trust::Recorded,
+    };
     let record = Record {
         trusted: Some(trusted),
         ..Record::new(&entry.id, &real)
     };
-    store.ledger().write(&record.seen(stamp, Some(sha256), verdict))
+    store
+        .ledger()
+        .write(&record.seen(stamp, Some(sha256), verdict))
 }
 
-fn metadata_of(entry: &Entry, bytes: u64, sha256: &str, precision: &str) -> BTreeMap<String, String> {
+fn metadata_of(
+    entry: &Entry,
+    bytes: u64,
+    sha256: &str,
+    precision: &str,
+) -> BTreeMap<String, String> {
     [
         ("pose4d.version", VERSION.to_string()),
         ("pose4d.id", entry.id.clone()),

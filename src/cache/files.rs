@@ -200,7 +200,12 @@ mod tests {
         // The clock that stamps files ticks every few milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(&path, "bbbb").unwrap();
-        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         let after = Stamp::at(&path).unwrap();
         assert_eq!(after.modified, before.modified);
         #[cfg(unix)]

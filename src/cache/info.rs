@@ -91,8 +91,9 @@ pub struct Info {
 /// Counts what lies in the cache folder; `detailed` adds statistics and what lies elsewhere.
 pub fn info(store: &Store, detailed: bool) -> Info {
     let mut models: BTreeMap<String, ModelInfo> = BTreeMap::new();
-    let mut formats: BTreeMap<String, usize> =
-        ["h5", "onnx", "pkl", "pt"].map(|format| (format.to_string(), 0)).into();
+    let mut formats: BTreeMap<String, usize> = ["h5", "onnx", "pkl", "pt"]
+        .map(|format| (format.to_string(), 0))
+        .into();
     let mut total_files = 0;
     for path in contents(store.root()) {
         let Some(file) = describe(&path) else {
@@ -129,7 +130,10 @@ pub fn info(store: &Store, detailed: bool) -> Info {
 pub fn contents(root: &Path) -> Vec<PathBuf> {
     let enter = |folder: &Path| {
         let is_top = folder.parent() == Some(root);
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        let name = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
         let is_set_apart = is_top && (name == place::OWN || name == "pose4d");
         !is_set_apart && owner::draft(folder).is_none()
     };
@@ -160,14 +164,18 @@ fn model_of(store: &Store, path: &Path) -> (String, bool) {
     match entry_of(store, path) {
         Some(entry) => (entry.id.clone(), false),
         None => {
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
             (stem.unwrap_or_default(), true)
         }
     }
 }
 
 fn describe(path: &Path) -> Option<FileInfo> {
-    let data = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let data = std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
     let modified = data.modified().unwrap_or(UNIX_EPOCH);
     Some(FileInfo {
         size_mb: data.len() as f64 / MEGABYTE,
@@ -200,7 +208,11 @@ fn stats(
     cache_health: Health,
 ) -> Stats {
     let total_size_mb: f64 = models.values().map(|model| model.total_size_mb).sum();
-    let sizes = || models.iter().map(|(name, model)| (name, model.total_size_mb));
+    let sizes = || {
+        models
+            .iter()
+            .map(|(name, model)| (name, model.total_size_mb))
+    };
     let sized = |(name, size_mb): (&String, f64)| Sized {
         name: name.clone(),
         size_mb,
@@ -242,7 +254,11 @@ fn iso(at: SystemTime) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -100,7 +100,7 @@ pub struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    version: u32,
+    pub(super) version: u32,
     pub id: String,
     pub path: PathBuf,
     #[serde(default, skip_serializing_if = "Option::is_none")]

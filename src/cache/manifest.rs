@@ -223,7 +223,9 @@ impl Manifest {
             let known_as = |entry: &&Entry| {
                 entry.aliases.iter().any(|alias| alias == name)
                     || entry.id.eq_ignore_ascii_case(name)
-                    || entry.file_names().any(|file| file == name && file != "model.safetensors")
+                    || entry
+                        .file_names()
+                        .any(|file| file == name && file != "model.safetensors")
             };
             self.entries().find(known_as)
         });
@@ -288,10 +290,18 @@ fn check(entry: &Entry) -> Result<(), String> {
         return Err("an id is lower case letters, digits and hyphens".into());
     }
     let hex = |text: &str| text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-    if entry.sha256.as_ref().is_some_and(|h| h.len() != 64 || !hex(h)) {
+    if entry
+        .sha256
+        .as_ref()
+        .is_some_and(|h| h.len() != 64 || !hex(h))
+    {
         return Err("sha256 is 64 lower case hexadecimal digits".into());
     }
-    if entry.prefix.as_ref().is_some_and(|p| p.hex.is_empty() || p.hex.len() > 64 || !hex(&p.hex)) {
+    if entry
+        .prefix
+        .as_ref()
+        .is_some_and(|p| p.hex.is_empty() || p.hex.len() > 64 || !hex(&p.hex))
+    {
         return Err("a hash prefix is lower case hexadecimal".into());
     }
     let complete = match entry.source {

@@ -12,10 +12,28 @@ fn table() -> Arc<Manifest> {
 fn every_file_of_the_product_is_there() {
     let table = table();
     for id in [
-        "hmr2-data", "hmr2", "hmr2a-data", "vitdet-h", "regnety", "phalp-hmar",
-        "phalp-pose-predictor", "phalp-mean-std", "phalp-ava-labels", "vitpose-s", "vitpose-b",
-        "vitpose-l", "vitpose-h", "vitpose-b-mmpose", "vitpose-b-hf", "dpt-large", "dpt-hybrid",
-        "midas-v21", "midas-v21-small", "smpl-neutral", "blazepose-detector", "blazepose-heavy",
+        "hmr2-data",
+        "hmr2",
+        "hmr2a-data",
+        "vitdet-h",
+        "regnety",
+        "phalp-hmar",
+        "phalp-pose-predictor",
+        "phalp-mean-std",
+        "phalp-ava-labels",
+        "vitpose-s",
+        "vitpose-b",
+        "vitpose-l",
+        "vitpose-h",
+        "vitpose-b-mmpose",
+        "vitpose-b-hf",
+        "dpt-large",
+        "dpt-hybrid",
+        "midas-v21",
+        "midas-v21-small",
+        "smpl-neutral",
+        "blazepose-detector",
+        "blazepose-heavy",
     ] {
         assert_eq!(table.entry(id).unwrap().id, id);
     }
@@ -38,7 +56,10 @@ fn aliases_file_names_and_sets_are_understood() {
     let table = table();
     assert_eq!(table.entry("DPT_Large").unwrap().id, "dpt-large");
     assert_eq!(table.entry("MiDaS_small").unwrap().id, "midas-v21-small");
-    assert_eq!(table.entry("model_final_f05665.pkl").unwrap().id, "vitdet-h");
+    assert_eq!(
+        table.entry("model_final_f05665.pkl").unwrap().id,
+        "vitdet-h"
+    );
     assert_eq!(table.entry("VITDET-H").unwrap().id, "vitdet-h");
     assert!(table.select("4dhumans").unwrap().len() > 10);
     assert_eq!(table.select("vitdet").unwrap().len(), 1);
@@ -48,8 +69,17 @@ fn aliases_file_names_and_sets_are_understood() {
 fn an_unknown_name_gets_a_suggestion() {
     let error = table().entry("vitdet-x").unwrap_err();
     assert_eq!(error.code, MODEL_UNKNOWN);
-    assert!(error.message.contains("did you mean \"vitdet-h\"?"), "{error}");
-    assert!(!table().entry("zzzzzzzz").unwrap_err().message.contains("did you mean"));
+    assert!(
+        error.message.contains("did you mean \"vitdet-h\"?"),
+        "{error}"
+    );
+    assert!(
+        !table()
+            .entry("zzzzzzzz")
+            .unwrap_err()
+            .message
+            .contains("did you mean")
+    );
 }
 
 #[test]
@@ -63,13 +93,21 @@ fn smpl_can_never_be_fetched() {
 #[test]
 fn hashes_in_names_and_in_the_table_agree() {
     for entry in table().entries() {
-        if let (Some(Prefix { algorithm: Algorithm::Sha256, hex }), Some(hash)) =
-            (&entry.prefix, &entry.sha256)
+        if let (
+            Some(Prefix {
+                algorithm: Algorithm::Sha256,
+                hex,
+            }),
+            Some(hash),
+        ) = (&entry.prefix, &entry.sha256)
         {
             assert!(hash.starts_with(hex), "{}", entry.id);
         }
         // MiDaS's old names and MMPose's names carry SHA-256[:8].
-        for name in entry.file_names().filter(|name| name.contains("midas") || name.contains("model-")) {
+        for name in entry
+            .file_names()
+            .filter(|name| name.contains("midas") || name.contains("model-"))
+        {
             let stem = name.trim_end_matches(".pt");
             if let Some((_, hex)) = stem.rsplit_once('-').filter(|(_, hex)| hex.len() == 8) {
                 assert!(entry.sha256.as_ref().unwrap().starts_with(hex), "{name}");
@@ -87,7 +125,15 @@ fn a_table_that_would_lead_outside_is_refused() {
         )
     };
     assert!(Manifest::parse(&with_place("x/a.pt")).is_ok());
-    for place in ["../a.pt", "/etc/a.pt", "x/../../a", ".pose4d/a", "pose4d/runtime/a", "c:\\a", ""] {
+    for place in [
+        "../a.pt",
+        "/etc/a.pt",
+        "x/../../a",
+        ".pose4d/a",
+        "pose4d/runtime/a",
+        "c:\\a",
+        "",
+    ] {
         assert!(Manifest::parse(&with_place(place)).is_err(), "{place}");
     }
 }

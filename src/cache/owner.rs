@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::place;
 use super::error::CacheError;
+use super::place;
 
 /// How every draft's name begins.
 const MARK: &str = ".pose4d-draft-";
@@ -38,14 +38,24 @@ impl Owner {
         Self {
             process,
             began: began(process).unwrap_or(0),
-            machine: short(&format!("{}{}", text("/etc/machine-id"), text("/proc/sys/kernel/hostname"))),
+            machine: short(&format!(
+                "{}{}",
+                text("/etc/machine-id"),
+                text("/proc/sys/kernel/hostname")
+            )),
             boot: short(&text("/proc/sys/kernel/random/boot_id")),
             namespace: short(&namespace.to_string_lossy()),
         }
     }
 
     fn name(&self) -> String {
-        let Self { process, began, machine, boot, namespace } = self;
+        let Self {
+            process,
+            began,
+            machine,
+            boot,
+            namespace,
+        } = self;
         format!("{process}-{began}-{machine}-{boot}-{namespace}")
     }
 
@@ -91,7 +101,10 @@ fn began(process: u32) -> Option<u64> {
 
 fn short(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A folder for drafts beside their final place; gone with everything in it when dropped.
@@ -134,7 +147,9 @@ pub fn draft(path: &Path) -> Option<Draft> {
     let name = path.file_name()?.to_str()?.strip_prefix(MARK)?;
     let orphaned_by_age = || {
         let changed = std::fs::symlink_metadata(path).and_then(|data| data.modified());
-        let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        let age = changed
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok());
         age.is_some_and(|age| age > FOREIGN_AGE)
     };
     let orphan = match Owner::parse(name)?.is_alive(&Owner::current()) {
@@ -163,22 +178,39 @@ mod tests {
     fn a_dead_process_leaves_orphans() {
         let here = Owner::current();
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let dead = Owner { process: child.id(), ..here.clone() };
+        let dead = Owner {
+            process: child.id(),
+            ..here.clone()
+        };
         child.wait().unwrap();
         assert_eq!(dead.is_alive(&here), Some(false));
         // The same id, but begun at another time: another process.
-        let other = Owner { began: here.began + 1, ..here.clone() };
+        let other = Owner {
+            began: here.began + 1,
+            ..here.clone()
+        };
         assert_eq!(other.is_alive(&here), Some(false));
-        let before_restart = Owner { boot: "00000000".into(), ..here.clone() };
+        let before_restart = Owner {
+            boot: "00000000".into(),
+            ..here.clone()
+        };
         assert_eq!(before_restart.is_alive(&here), Some(false));
-        let container = Owner { namespace: "00000000".into(), ..here.clone() };
+        let container = Owner {
+            namespace: "00000000".into(),
+            ..here.clone()
+        };
         assert_eq!(container.is_alive(&here), None);
         assert_eq!(Owner::parse(&format!("{}-3", here.name())), Some(here));
     }
 
     #[test]
     fn other_names_are_nobodys_drafts() {
-        for name in ["model.pt", ".pose4d", ".pose4d-draft-", ".pose4d-draft-x-1-a-b-c"] {
+        for name in [
+            "model.pt",
+            ".pose4d",
+            ".pose4d-draft-",
+            ".pose4d-draft-x-1-a-b-c",
+        ] {
             assert_eq!(draft(Path::new(name)), None, "{name}");
         }
     }

@@ -44,14 +44,17 @@ pub fn refusal(path: &Path, error: &io::Error) -> CacheError {
     let (code, what) = match error.kind() {
         Kind::PermissionDenied => (CACHE_IO, "this user may not write there"),
         Kind::ReadOnlyFilesystem => (CACHE_IO, "the file system is read-only"),
-        Kind::StorageFull | Kind::QuotaExceeded => {
-            (super::error::DISK_FULL, "the disk has no room left; `models optimize` frees some")
-        }
+        Kind::StorageFull | Kind::QuotaExceeded => (
+            super::error::DISK_FULL,
+            "the disk has no room left; `models optimize` frees some",
+        ),
         Kind::NotADirectory | Kind::AlreadyExists => (CACHE_IO, "a file is in the way of a folder"),
         _ => return CacheError::new(CACHE_IO, format!("{path}: {error}")),
     };
     let remedy = match code {
-        CACHE_IO => "; point POSE4D_CACHE_DIR or the option cacheDir at a folder that can be written",
+        CACHE_IO => {
+            "; point POSE4D_CACHE_DIR or the option cacheDir at a folder that can be written"
+        }
         _ => "",
     };
     CacheError::new(code, format!("{path}: {what} ({error}){remedy}"))
@@ -72,10 +75,20 @@ mod tests {
     #[test]
     fn the_callers_folder_goes_before_the_variable_before_the_default() {
         let mut around = around();
-        assert_eq!(root(None, &around).unwrap(), Path::new("/home/a/.cache/4d-humans"));
-        around.variables.insert("POSE4D_CACHE_DIR".into(), "".into());
-        assert_eq!(root(None, &around).unwrap(), Path::new("/home/a/.cache/4d-humans"));
-        around.variables.insert("POSE4D_CACHE_DIR".into(), "models".into());
+        assert_eq!(
+            root(None, &around).unwrap(),
+            Path::new("/home/a/.cache/4d-humans")
+        );
+        around
+            .variables
+            .insert("POSE4D_CACHE_DIR".into(), "".into());
+        assert_eq!(
+            root(None, &around).unwrap(),
+            Path::new("/home/a/.cache/4d-humans")
+        );
+        around
+            .variables
+            .insert("POSE4D_CACHE_DIR".into(), "models".into());
         assert_eq!(root(None, &around).unwrap(), Path::new("/work/models"));
         let given = Path::new("/elsewhere");
         assert_eq!(root(Some(given), &around).unwrap(), given);

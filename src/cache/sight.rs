@@ -16,10 +16,15 @@ use super::structure;
 #[serde(rename_all = "camelCase", tag = "is")]
 pub enum State {
     /// Every byte was looked at, and the file is still the same.
-    Verified { trust: Trust },
+    Verified {
+        trust: Trust,
+    },
     /// Nothing speaks against it; not every byte was looked at.
     Unverified,
-    Faulty { wrong: Wrong, why: String },
+    Faulty {
+        wrong: Wrong,
+        why: String,
+    },
 }
 
 /// A file that was found.
@@ -83,8 +88,15 @@ pub fn look(
     origin: &str,
     repacked: bool,
 ) -> Option<Sight> {
-    let unreadable =
-        |why: String| Some(Sight::faulty(path, origin, repacked, Wrong::Unreadable, why));
+    let unreadable = |why: String| {
+        Some(Sight::faulty(
+            path,
+            origin,
+            repacked,
+            Wrong::Unreadable,
+            why,
+        ))
+    };
     let data = match fs::metadata(path) {
         Ok(data) => data,
         Err(error) => {

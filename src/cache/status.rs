@@ -137,12 +137,16 @@ pub fn remedy(entry: &Entry, sight: Option<&Sight>) -> String {
     match entry.source {
         Origin::Package => {
             let package = entry.package.as_deref().unwrap_or("pose4d");
-            format!("it is part of the npm package {package}, a dependency of pose4d: run npm install")
+            format!(
+                "it is part of the npm package {package}, a dependency of pose4d: run npm install"
+            )
         }
         Origin::User => body::HOW_TO_GET.to_string(),
         Origin::Download | Origin::Archive => {
             let id = entry.archive.as_ref().unwrap_or(&entry.id);
-            format!("run `npx pose4d warmup`, or `npx pose4d models download {id}`, to fetch it{keep}")
+            format!(
+                "run `npx pose4d warmup`, or `npx pose4d models download {id}`, to fetch it{keep}"
+            )
         }
     }
 }
@@ -170,10 +174,13 @@ pub fn forms(store: &Store, entry: &Entry, sight: &Sight) -> Vec<Form> {
 
 /// A file's extension in lower case; `tar.gz` counts as one.
 pub fn extension(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_ascii_lowercase());
     let name = name.unwrap_or_default();
     if name.ends_with(".tar.gz") {
         return "tar.gz".into();
     }
-    name.rsplit_once('.').map_or_else(String::new, |(_, end)| end.to_string())
+    name.rsplit_once('.')
+        .map_or_else(String::new, |(_, end)| end.to_string())
 }

@@ -41,7 +41,10 @@ impl Store {
     /// As [`Store::open`], in surroundings of the caller's.
     pub fn open_in(options: Options, around: Surroundings) -> Result<Self, CacheError> {
         let root = place::root(options.cache_dir.as_deref(), &around)?;
-        let named = options.manifest.as_deref().or_else(|| around.variable("POSE4D_MANIFEST"));
+        let named = options
+            .manifest
+            .as_deref()
+            .or_else(|| around.variable("POSE4D_MANIFEST"));
         let manifest = match named {
             Some(path) => Manifest::read(&around.absolute(path))?,
             None => Manifest::built_in()?,

@@ -114,7 +114,10 @@ pub fn check_deeply(path: &Path, entry: &Entry, watch: Watch) -> Result<(), Faul
             if watch.step(&progress) {
                 return Ok(());
             }
-            Err(crate::checkpoint::error::Fault::new(Kind::Cancelled, "cancelled"))
+            Err(crate::checkpoint::error::Fault::new(
+                Kind::Cancelled,
+                "cancelled",
+            ))
         });
         read.map_err(|fault| fault.within(format_args!("tensor {name:?}")).at(path))?;
     }

@@ -143,7 +143,9 @@ pub fn one(
         Verdict::Sound { .. } => Some(digest.sha256),
         _ => record.seen.as_ref().and_then(|seen| seen.sha256.clone()),
     };
-    store.ledger().remember(&record.seen(digest.stamp, known, verdict));
+    store
+        .ledger()
+        .remember(&record.seen(digest.stamp, known, verdict));
     Ok(verified)
 }
 
@@ -161,7 +163,10 @@ fn judge(
     if let Some(why) = sight::wrong_size(entry, record, digest.stamp.bytes, sight.repacked) {
         return corrupt(why);
     }
-    let is_users_own = record.trusted.as_ref().is_some_and(|trusted| trusted.forced);
+    let is_users_own = record
+        .trusted
+        .as_ref()
+        .is_some_and(|trusted| trusted.forced);
     if !sight.repacked && !is_users_own {
         match digest::compare(digest, entry) {
             Some(Ok(())) if entry.sha256.is_some() => {
