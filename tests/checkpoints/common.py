@@ -1,6 +1,6 @@
 """What all generators share: payloads, truth as Python sees it, and the archive the tests unpack."""
 
-import collections.abc
+import collections
 import gzip
 import hashlib
 import io
@@ -74,41 +74,48 @@ def class_name(value):
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+# Whose objects a reader may take for plain data or keep as opaque, as it likes.
+_OWN = ("builtins", "argparse", "datetime", "functools", "numpy", "pathlib", "torch")
+# A text longer than this need not be among the values.
+_LONG = 3000
+
+
 class Truth:
     """Everything in an object, by path, as Python sees it."""
 
-    def __init__(self, value=None, path="", sparse=None):
+    def __init__(self, value=None):
         self.tensors = []
         self.values = {}
         self.opaque = []
-        self.sparse = sparse
-        self.walk(path, value)
+        self.walk(None, value)
 
     def walk(self, path, value):
-        inner = lambda key: f"{path}.{key}" if path else str(key)
+        inner = lambda key: str(key) if path is None else f"{path}.{key}"
+        name = "arr_0" if path is None else path
         if torch is not None and isinstance(value, torch.Tensor):
-            self.tensors.append([path or "arr_0", *tensor_entry(value)])
-        elif isinstance(value, np.generic):
-            pass  # numbers with a numpy type: read, but neither a tensor nor JSON
+            self.tensors.append([name, *tensor_entry(value)])
+        elif isinstance(value, np.generic) and value.dtype.kind in "biufc":
+            self.tensors.append([name, *array_entry(np.asarray(value))])
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-            self.tensors.append([path or "arr_0", *array_entry(value)])
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "SU":
+            self.tensors.append([name, *array_entry(value)])
+        elif isinstance(value, np.ndarray):
             self.opaque.append("numpy.ndarray")
         elif hasattr(value, "toarray"):
-            self.tensors.append([path or "arr_0", *array_entry(value.toarray())])
+            self.tensors.append([name, *array_entry(value.toarray())])
         elif hasattr(value, "__dense__"):
             self.walk(path, value.__dense__())
-        elif isinstance(value, collections.abc.Mapping):
+        elif type(value) in (dict, collections.OrderedDict, collections.defaultdict):
             for key, item in value.items():
                 self.walk(inner(key), item)
-        elif isinstance(value, (list, tuple)):
+        elif type(value) in (list, tuple):
             for index, item in enumerate(value):
                 self.walk(inner(index), item)
         elif value is None or isinstance(value, (bool, int, float, str)):
-            self.values[path] = value
+            if path is not None and len(str(value)) <= _LONG:
+                self.values[path] = value
         elif isinstance(value, (bytes, bytearray)):
             pass  # read, but not JSON
-        else:
+        elif not class_name(value).startswith(_OWN):
             self.opaque.append(class_name(value))
 
 

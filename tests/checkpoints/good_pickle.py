@@ -74,7 +74,7 @@ def structures(add):
         "values": {"w": a(2), "i": 5, "neg": -70000, "big": 1 << 40, "f": 0.25, "s": "text", "u": "ünï☃", "n": None, "t": True, "l": [1, [2, "x"], ()], "d": {}},
         "deep": deep,
         "many": {f"block{i}.w": array("<f4", (i % 4,), i) for i in range(400)},
-        "long_strings": {"w": a(2), "x" * 300: a(3), "note": "n" * 70000},
+        "long_strings": {"w": a(2), "x" * 300: a(3), "note": "n" * 2000, "log": "n" * 70000},
         "beside": {"w": a(2), "bytes": b"\x00\xff", "set": {1, 2}, "frozen": frozenset("a"), "complex": 2 + 1j, "huge": 1 << 200, "bytearray": bytearray(b"q")},
         "scalars": {"w": a(2), "f": np.float32(1.5), "i": np.int64(7), "b": np.bool_(True), "d": np.dtype("f4")},
         "strings": {"w": a(2), "names": np.array(["a", "bc"]), "raw": np.array([b"a", b"bc"])},
@@ -104,7 +104,6 @@ def structures(add):
         plain.write = plain.framer.write
         plain.dump(value)
         add(f"without-frames-p{protocol}", stream.getvalue(), value, root="model")
-        add(f"trailing-bytes-p{protocol}", pickle.dumps(value, protocol) + b"\nrest", value, root="model")
     big = {"w": array("<f4", (200, 90), "big"), "b": array("<f4", (5,), "big")}
     for protocol in (0, 2, 4, 5):
         add(f"over-a-frame-p{protocol}", pickle.dumps(big, protocol), big, root="")
@@ -192,6 +191,20 @@ class Python2Unpickler(pickle.Unpickler):
             return type(name, (_Stub,), {"__module__": module, "__qualname__": name})
 
 
+def torch_tensors(add):
+    """Tensors that were pickled as they are, without `torch.save`: each carries a file of its own."""
+    import torch
+
+    w = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    value = {"model": {"w": w, "t": w.t(), "half": w.half(), "p": torch.nn.Parameter(w), "s": w[1, 2]}, "epoch": 3}
+    for protocol in range(6):
+        add(f"torch-tensors-p{protocol}", pickle.dumps(value, protocol), value, root="model")
+    state = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).state_dict()
+    state = {k: torch.zeros_like(v) + i for i, (k, v) in enumerate(state.items())}
+    for protocol in (2, 4):
+        add(f"torch-state-p{protocol}", pickle.dumps(state, protocol), state, root="")
+
+
 def python2(add):
     from opcodes import Global, Long, NewObject, OldInstance, Python2Pickler, Reduce, Unicode
 
@@ -267,6 +280,7 @@ def cases():
         structures(add)
         if MAJOR == 2:
             sparse(add)
+            torch_tensors(add)
             python2(add)
     return corpus
 

@@ -36,9 +36,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // As if the old block lived until the new one is filled, which it may.
-        grown(size);
+        // Large blocks grow in place (the kernel moves pages), small ones hardly count.
         NOW.fetch_sub(layout.size(), Relaxed);
+        grown(size);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
