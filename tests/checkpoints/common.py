@@ -98,6 +98,8 @@ class Truth:
             self.tensors.append([name, *array_entry(np.asarray(value))])
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
             self.tensors.append([name, *array_entry(value)])
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "SU":
+            pass  # texts: neither tensors nor, as an array, plain values
         elif isinstance(value, np.ndarray):
             self.opaque.append("numpy.ndarray")
         elif hasattr(value, "toarray"):

@@ -1,9 +1,15 @@
-"""Writes the corpora the vault is tested with: python generate.py [good] [hostile]
+"""Writes what the vault is tested with: python generate.py [good] [hostile] [goldens]
 
-Needs the packages of scripts/campaigns/requirements.txt; POSE4D_NUMPY1 names a Python with
-numpy 1 and scipy. The archives are committed; this is run when cases are added.
+Needs torch, numpy 2, scipy, h5py, safetensors, pyyaml, omegaconf and yacs; POSE4D_NUMPY1 names a
+Python with numpy 1 and scipy. What is written is committed; this is run when cases are added.
+`goldens` reads the folder named by POSE4D_GOLDENS and the project's own, and keeps what Python finds in its files, by
+the hash of each file: the files themselves stay where they are.
 """
 
+import gzip
+import hashlib
+import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -40,9 +46,25 @@ def hostile():
     return corpus
 
 
+def goldens():
+    import truth
+
+    found = {}
+    folders = [Path(os.environ["POSE4D_GOLDENS"]), HERE.parent / "fixtures" / "goldens"]
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
+        if path.suffix in (".ckpt", ".pt", ".pth", ".pkl", ".gz", ".npz", ".npy", ".yaml"):
+            found[hashlib.sha256(path.read_bytes()).hexdigest()] = truth.facts(path)
+    path = HERE / "goldens.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(found, separators=(",", ":")).encode(), 9, mtime=0))
+    print(f"{path.name}: {len(found)} files, {path.stat().st_size} bytes")
+
+
 def main():
     corpora = {"good": good, "hostile": hostile}
     for name in sys.argv[1:] or corpora:
+        if name == "goldens":
+            goldens()
+            continue
         corpus = corpora[name]()
         path = HERE / f"{name}.tar.gz"
         corpus.write(path)
