@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::crash;
 use super::owner::{Life, Owner, Working};
 use super::state;
 use crate::cache::lock::{self, Lock, Outcome};
@@ -136,6 +137,7 @@ pub fn remove(path: &Path) -> u64 {
     let bytes = fs::metadata(path.join(DATA)).map_or(0, |data| data.len());
     for name in [COPY, DATA, state::NEW_NAME, state::NAME] {
         let _ = fs::remove_file(path.join(name));
+        crash::step("a file of a partial is removed");
     }
     match fs::remove_dir(path) {
         Ok(()) => bytes,
@@ -308,6 +310,7 @@ impl Claims {
             };
             match fs::rename(&best.path, &path) {
                 Ok(()) => {
+                    crash::step("a partial is taken over");
                     for other in others {
                         claim_and_remove(other, &self.place);
                     }
@@ -320,6 +323,7 @@ impl Claims {
         }
         let path = self.place.active(&owner);
         fs::create_dir(&path)?;
+        crash::step("a folder is made");
         Ok(Some(mine(path, false, lock)))
     }
 
