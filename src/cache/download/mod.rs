@@ -34,8 +34,14 @@ mod campaign_tests;
 #[cfg(test)]
 mod child_tests;
 #[cfg(test)]
+mod download_tests;
+#[cfg(test)]
 mod faults_more_tests;
 #[cfg(test)]
 mod faults_tests;
 #[cfg(test)]
 mod server_tests;
+#[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
+mod transport_tests;
