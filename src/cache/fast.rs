@@ -17,7 +17,7 @@ use crate::checkpoint::error::Kind;
 use super::digest;
 use super::error::{ABORTED, CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
-use super::ledger::{How, Record, Trust, Trusted, Verdict, now};
+use super::ledger::{How, Trust, Trusted, Verdict};
 use super::manifest::Entry;
 use super::owner::Drafts;
 use super::place;
@@ -49,25 +49,16 @@ pub struct FastForm {
 }
 
 /// The type called `precision`: the caller's, else the manifest's.
-pub fn dtype<'a>(
-    entry: &'a Entry,
-    precision: Option<&'a str>,
-) -> Result<Option<(&'a str, DType)>, CacheError> {
+pub fn dtype<'a>(entry: &'a Entry, precision: Option<&'a str>) -> Result<Option<(&'a str, DType)>, CacheError> {
     let Some(working) = entry.precision.as_deref() else {
         return Ok(None);
     };
     let name = precision.unwrap_or(working);
-    let known = PRECISIONS
-        .contains(&name)
-        .then(|| DType::from_name(name))
-        .flatten();
+    let known = PRECISIONS.contains(&name).then(|| DType::from_name(name)).flatten();
     known.map(|dtype| Some((name, dtype))).ok_or_else(|| {
         CacheError::new(
             INVALID_ARGUMENT,
-            format!(
-                "precision {name:?}; expected one of {}",
-                PRECISIONS.join(", ")
-            ),
+            format!("precision {name:?}; expected one of {}", PRECISIONS.join(", ")),
         )
     })
 }
@@ -77,15 +68,9 @@ pub fn path(store: &Store, entry: &Entry, sight: &Sight, precision: &str) -> Pat
     let beside = sight.path.parent().filter(|_| {
         sight.is_ours() && files::is_inside(store.root(), &sight.path).unwrap_or(false)
     });
-    match (
-        beside,
-        sight.path.file_stem().and_then(|stem| stem.to_str()),
-    ) {
+    match (beside, sight.path.file_stem().and_then(|stem| stem.to_str())) {
         (Some(folder), Some(stem)) => folder.join(format!("{stem}.{precision}.safetensors")),
-        _ => store
-            .root()
-            .join("fast")
-            .join(format!("{}.{precision}.safetensors", entry.id)),
+        _ => store.root().join("fast").join(format!("{}.{precision}.safetensors", entry.id)),
     }
 }
 
@@ -129,10 +114,7 @@ pub fn ensure(
     watch: Watch,
 ) -> Result<FastForm, CacheError> {
     let Some((precision, dtype)) = dtype(entry, Some(precision))? else {
-        let message = format!(
-            "{}: there is no fast form of a {} file",
-            entry.id, entry.format
-        );
+        let message = format!("{}: there is no fast form of a {} file", entry.id, entry.format);
         return Err(CacheError::new(INVALID_ARGUMENT, message));
     };
     if let Some(form) = find(store, entry, sight, precision) {
@@ -148,6 +130,9 @@ pub fn ensure(
     };
     let path = path(store, entry, sight, precision);
     let (folder, name) = files::split(&path)?;
+    place::create(folder)?;
+    // At most what the original has: no type is wider than the one it is kept in upstream.
+    place::check_room(folder, bytes, &format!("the fast form of {}", entry.id))?;
     let drafts = Drafts::create(folder)?;
     let draft = drafts.path(name);
     let metadata = metadata_of(entry, bytes, &sha256, precision);
@@ -159,14 +144,12 @@ pub fn ensure(
     convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
-        let message = format!(
-            "{} changed while it was converted; try again",
-            source.display()
-        );
+        let message = format!("{} changed while it was converted; try again", source.display());
         return Err(CacheError::new(MODEL_CORRUPT, message));
     }
     files::publish(&draft, &path)?;
-    remember(store, entry, &path, written.sha256, written.stamp.bytes)?;
+    let trusted = Trusted::new(&written.sha256, How::Convert);
+    store.ledger().trust(&entry.id, &path, trusted, Trust::Recorded)?;
     Ok(FastForm {
         id: entry.id.clone(),
         path,
@@ -220,44 +203,7 @@ pub fn convert(
     }
 }
 
-fn remember(
-    store: &Store,
-    entry: &Entry,
-    path: &Path,
-    sha256: String,
-    bytes: u64,
-) -> Result<(), CacheError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| place::refusal(path, &error))?;
-    let stamp = Stamp::at(&real).map_err(|error| place::refusal(path, &error))?;
-    let trusted = Trusted {
-        sha256: sha256.clone(),
-        bytes,
-        how: How::Convert,
-        forced: true,
-        url: None,
-        etag: None,
-        at: now(),
-    };
-    let verdict = Verdict::Sound {
-        trust: Trust::Recorded,
-    };
-    let record = Record {
-        trusted: Some(trusted),
-        ..Record::new(&entry.id, &real)
-    };
-    store
-        .ledger()
-        .write(&record.seen(stamp, Some(sha256), verdict))
-}
-
-fn metadata_of(
-    entry: &Entry,
-    bytes: u64,
-    sha256: &str,
-    precision: &str,
-) -> BTreeMap<String, String> {
+fn metadata_of(entry: &Entry, bytes: u64, sha256: &str, precision: &str) -> BTreeMap<String, String> {
     [
         ("pose4d.version", VERSION.to_string()),
         ("pose4d.id", entry.id.clone()),
@@ -293,6 +239,32 @@ pub fn read_metadata(path: &Path) -> Option<BTreeMap<String, String>> {
         key.starts_with("pose4d.").then(|| (key.clone(), value))
     };
     Some(metadata.iter().filter_map(own).collect())
+}
+
+/// Whether `path`, a file of the cache, has the name of a fast form of `entry`.
+pub fn is_form_of(store: &Store, entry: &Entry, path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let folder = path.parent();
+    let own = Path::new(&entry.place);
+    let beside_place = folder == store.place(entry).parent();
+    let stems = |beside: bool| {
+        let names = std::iter::once(entry.place.as_str()).chain(entry.file_names());
+        names
+            .filter(move |_| beside)
+            .filter_map(|name| Path::new(name).file_stem()?.to_str())
+            .collect::<Vec<_>>()
+    };
+    PRECISIONS.iter().any(|precision| {
+        let end = format!(".{precision}.safetensors");
+        let Some(stem) = name.strip_suffix(&end) else {
+            return false;
+        };
+        let in_own_folder = folder == Some(&store.root().join("fast")) && stem == entry.id;
+        let side_by_side = stems(beside_place || folder == Some(store.root())).contains(&stem);
+        (in_own_folder || side_by_side) && own.file_name() != path.file_name()
+    })
 }
 
 /// Whether a file is a fast form, of which entry, and made from which hash.

@@ -91,10 +91,16 @@ pub enum Verdict {
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
     pub stamp: Stamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
     pub verdict: Verdict,
     pub at: u64,
+}
+
+/// The hash of a state of the file that was sound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hashed {
+    pub stamp: Stamp,
+    pub sha256: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +113,22 @@ pub struct Record {
     pub trusted: Option<Trusted>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashed: Option<Hashed>,
+}
+
+impl Trusted {
+    pub fn new(sha256: &str, how: How) -> Self {
+        Self {
+            sha256: sha256.to_string(),
+            bytes: 0,
+            how,
+            forced: false,
+            url: None,
+            etag: None,
+            at: now(),
+        }
+    }
 }
 
 impl Record {
@@ -117,19 +139,21 @@ impl Record {
             path: path.to_path_buf(),
             trusted: None,
             seen: None,
+            hashed: None,
         }
     }
 
     /// The record after a look at the file.
-    pub fn seen(self, stamp: Stamp, sha256: Option<String>, verdict: Verdict) -> Self {
+    pub fn seen(self, stamp: Stamp, verdict: Verdict) -> Self {
         let at = now();
-        let seen = Some(Seen {
-            stamp,
-            sha256,
-            verdict,
-            at,
-        });
+        let seen = Some(Seen { stamp, verdict, at });
         Self { seen, ..self }
+    }
+
+    /// The record after all of a sound file was read.
+    pub fn hashed(self, stamp: Stamp, sha256: String) -> Self {
+        let hashed = Some(Hashed { stamp, sha256 });
+        Self { hashed, ..self }
     }
 
     /// What was seen, if the file is still the same.
@@ -139,7 +163,8 @@ impl Record {
 
     /// Its SHA-256, if the file is still the same and was hashed.
     pub fn hash(&self, stamp: Stamp) -> Option<&str> {
-        self.current(stamp)?.sha256.as_deref()
+        let hashed = self.hashed.as_ref().filter(|hashed| hashed.stamp == stamp)?;
+        Some(&hashed.sha256)
     }
 }
 
@@ -174,6 +199,30 @@ impl Ledger {
         let text = serde_json::to_vec_pretty(record)
             .map_err(|error| CacheError::new(super::error::CACHE_IO, error.to_string()))?;
         files::write_whole(&self.file(&record.id, &record.path), &text)
+    }
+
+    /// Writes down what the file at `path` must be from now on, as it just was; gives its size.
+    pub fn trust(
+        &self,
+        id: &str,
+        path: &Path,
+        trusted: Trusted,
+        trust: Trust,
+    ) -> Result<u64, CacheError> {
+        let refusal = |error: std::io::Error| place::refusal(path, &error);
+        let real = path.canonicalize().map_err(refusal)?;
+        let stamp = Stamp::at(&real).map_err(refusal)?;
+        let sha256 = trusted.sha256.clone();
+        let record = Record {
+            trusted: Some(Trusted {
+                bytes: stamp.bytes,
+                ..trusted
+            }),
+            ..Record::new(id, &real)
+        };
+        let record = record.seen(stamp, Verdict::Sound { trust });
+        self.write(&record.hashed(stamp, sha256))?;
+        Ok(stamp.bytes)
     }
 
     /// Remembers where that is possible: a cache that cannot be written still answers questions.
@@ -223,13 +272,10 @@ mod tests {
     }
 
     fn record(sha256: &str) -> Record {
-        let seen = Seen {
-            stamp: stamp(),
-            sha256: Some(sha256.into()),
-            verdict: Verdict::Sound { trust: Trust::Published },
-            at: now(),
-        };
-        Record { seen: Some(seen), ..Record::new("hmr2", Path::new("/a/b.ckpt")) }
+        let trust = Trust::Published;
+        Record::new("hmr2", Path::new("/a/b.ckpt"))
+            .seen(stamp(), Verdict::Sound { trust })
+            .hashed(stamp(), sha256.into())
     }
 
     #[test]

@@ -4,14 +4,19 @@ pub mod body;
 pub mod clear;
 pub mod digest;
 pub mod discover;
+pub mod download;
+pub mod ensure;
 pub mod error;
 pub mod fast;
 pub mod files;
 pub mod info;
 pub mod ledger;
+pub mod lock;
 pub mod manifest;
+pub mod optimize;
 pub mod owner;
 pub mod place;
+pub mod prepare;
 pub mod progress;
 pub mod sight;
 pub mod status;
@@ -19,4 +24,12 @@ pub mod store;
 pub mod structure;
 pub mod surroundings;
 pub mod transfer;
+pub mod turn;
 pub mod verify;
+
+#[cfg(test)]
+mod operations_tests;
+#[cfg(test)]
+mod tidying_tests;
+#[cfg(test)]
+mod world_tests;

@@ -1,5 +1,7 @@
 //! How long work tells how far it is, and learns that nobody wants it any more.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::error::{ABORTED, CacheError};
 
 /// How far a piece of work is.
@@ -20,21 +22,27 @@ pub struct Progress<'a> {
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
     pub tell: &'a (dyn Fn(&Progress) + Sync),
-    /// Asked often; true ends the work with [`ABORTED`].
-    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Looked at often; true ends the work with [`ABORTED`].
+    pub cancel: &'a AtomicBool,
 }
+
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Watch<'static> {
     /// Nobody listens, nobody cancels.
     pub const SILENT: Self = Self {
         tell: &|_| {},
-        cancelled: &|| false,
+        cancel: &NEVER,
     };
 }
 
 impl Watch<'_> {
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
     pub fn check(&self) -> Result<(), CacheError> {
-        if (self.cancelled)() {
+        if self.is_cancelled() {
             return Err(CacheError::new(ABORTED, "the work was cancelled"));
         }
         Ok(())
@@ -43,6 +51,6 @@ impl Watch<'_> {
     /// Tells how far it is; false when the work is to end.
     pub fn step(&self, progress: &Progress) -> bool {
         (self.tell)(progress);
-        !(self.cancelled)()
+        !self.is_cancelled()
     }
 }

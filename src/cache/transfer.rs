@@ -19,7 +19,7 @@ use super::error::{
 };
 use super::fast;
 use super::files::{self, Stamp};
-use super::ledger::{How, Record, Trust, Trusted, Verdict, Wrong, now};
+use super::ledger::{How, Trust, Trusted, Wrong};
 use super::manifest::{Entry, Origin};
 use super::owner::Drafts;
 use super::place;
@@ -65,9 +65,7 @@ pub fn import(
         let message = format!("{} comes with {package}; it is not imported", entry.id);
         return Err(CacheError::new(INVALID_ARGUMENT, message));
     }
-    let source = source
-        .canonicalize()
-        .map_err(|error| cannot_read(entry, source, &error))?;
+    let source = source.canonicalize().map_err(|error| cannot_read(entry, source, &error))?;
     check_contents(entry, &source)?;
     let hash = digest::of_file(&source, entry, watch)?;
     let converted = is_other_format(entry, &source)?;
@@ -91,21 +89,19 @@ pub fn import(
     let sha256 = if source == dest.canonicalize().unwrap_or_default() {
         hash.sha256.clone()
     } else {
-        take_in(
-            entry,
-            &source,
-            &dest,
-            &hash.sha256,
-            converted,
-            options.link,
-            watch,
-        )?
+        take_in(entry, &source, &dest, &hash.sha256, converted, options.link, watch)?
     };
     let forced = converted || options.force || differs(entry, &hash).is_some();
-    let bytes = record(store, entry, &dest, &sha256, How::Import, forced)?;
-    let file_name = source
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
+    let trust = match entry.sha256.as_deref() == Some(&sha256) {
+        true => Trust::Published,
+        false => Trust::Recorded,
+    };
+    let trusted = Trusted {
+        forced,
+        ..Trusted::new(&sha256, How::Import)
+    };
+    let bytes = store.ledger().trust(&entry.id, &dest, trusted, trust)?;
+    let file_name = source.file_name().map(|name| name.to_string_lossy().into_owned());
     let is_body = entry.component == "smpl";
     Ok(Imported {
         id: entry.id.clone(),
@@ -114,11 +110,7 @@ pub fn import(
         sha256,
         converted,
         linked: options.link,
-        warnings: file_name
-            .filter(|_| is_body)
-            .and_then(|name| body::warning(&name))
-            .into_iter()
-            .collect(),
+        warnings: file_name.filter(|_| is_body).and_then(|name| body::warning(&name)).into_iter().collect(),
     })
 }
 
@@ -150,9 +142,7 @@ fn check_contents(entry: &Entry, source: &Path) -> Result<(), CacheError> {
 }
 
 fn differs(entry: &Entry, hash: &digest::Digest) -> Option<String> {
-    let expected = entry
-        .exact_bytes()
-        .filter(|bytes| *bytes != hash.stamp.bytes);
+    let expected = entry.exact_bytes().filter(|bytes| *bytes != hash.stamp.bytes);
     let size = expected.map(|bytes| format!("{} bytes, expected {bytes}", hash.stamp.bytes));
     size.or_else(|| digest::compare(hash, entry)?.err())
 }
@@ -161,10 +151,7 @@ fn differs(entry: &Entry, hash: &digest::Digest) -> Option<String> {
 fn is_other_format(entry: &Entry, source: &Path) -> Result<bool, CacheError> {
     use crate::checkpoint::checkpoint::Format;
     let kept_as = |format: Format| match entry.format.as_str() {
-        "torch" => matches!(
-            format,
-            Format::TorchZip | Format::TorchLegacy | Format::TorchScript
-        ),
+        "torch" => matches!(format, Format::TorchZip | Format::TorchLegacy | Format::TorchScript),
         "pickle" => format == Format::Pickle,
         "safetensors" => format == Format::Safetensors,
         "npz" => format == Format::Npz,
@@ -182,11 +169,7 @@ fn is_other_format(entry: &Entry, source: &Path) -> Result<bool, CacheError> {
         Some(_) => Ok(true),
         None => Err(CacheError::new(
             MODEL_FILE,
-            format!(
-                "{}: expected a .{} file, found {format:?}",
-                source.display(),
-                entry.format
-            ),
+            format!("{}: expected a .{} file, found {format:?}", source.display(), entry.format),
         )),
     }
 }
@@ -246,10 +229,7 @@ fn link_to(source: &Path, link: &Path) -> std::io::Result<()> {
 /// Copies, and checks that what was written is what was read before: a copy is never a guess.
 fn copy(source: &Path, draft: &Path, entry: &Entry, watch: Watch) -> Result<String, CacheError> {
     let reading = |error: std::io::Error| {
-        CacheError::new(
-            CACHE_IO,
-            format!("cannot read {}: {error}", source.display()),
-        )
+        CacheError::new(CACHE_IO, format!("cannot read {}: {error}", source.display()))
     };
     let writing = |error: std::io::Error| place::refusal(draft, &error);
     let mut from = File::open(source).map_err(reading)?;
@@ -278,48 +258,10 @@ fn copy(source: &Path, draft: &Path, entry: &Entry, watch: Watch) -> Result<Stri
         }
     }
     if loaded != stamp.bytes || Stamp::of(&from.metadata().map_err(reading)?) != stamp {
-        let message = format!(
-            "{} changed while it was copied; try again",
-            source.display()
-        );
+        let message = format!("{} changed while it was copied; try again", source.display());
         return Err(CacheError::new(CACHE_IO, message));
     }
     Ok(digest::hex(&hash.finalize()))
-}
-
-/// Writes down what a file of ours must be from now on; gives its size.
-pub fn record(
-    store: &Store,
-    entry: &Entry,
-    path: &Path,
-    sha256: &str,
-    how: How,
-    forced: bool,
-) -> Result<u64, CacheError> {
-    let refusal = |error: std::io::Error| place::refusal(path, &error);
-    let real = path.canonicalize().map_err(refusal)?;
-    let stamp = Stamp::at(&real).map_err(refusal)?;
-    let trusted = Trusted {
-        sha256: sha256.to_string(),
-        bytes: stamp.bytes,
-        how,
-        forced,
-        url: None,
-        etag: None,
-        at: now(),
-    };
-    let trust = if entry.sha256.as_deref() == Some(sha256) {
-        Trust::Published
-    } else {
-        Trust::Recorded
-    };
-    let record = Record {
-        trusted: Some(trusted),
-        ..Record::new(&entry.id, &real)
-    };
-    let record = record.seen(stamp, Some(sha256.to_string()), Verdict::Sound { trust });
-    store.ledger().write(&record)?;
-    Ok(stamp.bytes)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -359,10 +301,7 @@ pub fn export(
     let converted = is_convertible && !same_format(&asked, &own);
     let target = Target::from_extension(&asked);
     if converted && target.is_none() || !is_convertible && !same_format(&asked, &own) {
-        let message = format!(
-            "cannot write {} as {asked:?}; formats: pt, pkl, h5, safetensors",
-            entry.id
-        );
+        let message = format!("cannot write {} as {asked:?}; formats: pt, pkl, h5, safetensors", entry.id);
         return Err(CacheError::new(INVALID_ARGUMENT, message));
     }
     let real = sight.real.as_deref().unwrap_or(&sight.path);
@@ -388,9 +327,7 @@ pub fn export(
     files::publish(&draft, &dest)?;
     Ok(Exported {
         id: entry.id.clone(),
-        bytes: Stamp::at(&dest)
-            .map_err(|error| place::refusal(&dest, &error))?
-            .bytes,
+        bytes: Stamp::at(&dest).map_err(|error| place::refusal(&dest, &error))?.bytes,
         path: dest,
         sha256,
         converted,
@@ -399,10 +336,7 @@ pub fn export(
 
 /// A copy of bytes that are known to be wrong is not handed out as the model.
 fn check_copy(store: &Store, entry: &Entry, sight: &Sight, sha256: &str) -> Result<(), CacheError> {
-    let record = sight
-        .real
-        .as_ref()
-        .map(|real| store.ledger().read(&entry.id, real));
+    let record = sight.real.as_ref().map(|real| store.ledger().read(&entry.id, real));
     let trusted = record.and_then(|record| record.trusted);
     let published = entry.sha256.as_ref().filter(|_| !sight.repacked);
     let expected = match &trusted {
@@ -413,8 +347,7 @@ fn check_copy(store: &Store, entry: &Entry, sight: &Sight, sha256: &str) -> Resu
         None => Ok(()),
         Some(expected) => {
             let path = sight.path.display();
-            let message =
-                format!("{path} is damaged: its SHA-256 is {sha256}, expected {expected}");
+            let message = format!("{path} is damaged: its SHA-256 is {sha256}, expected {expected}");
             Err(CacheError::new(MODEL_CORRUPT, message))
         }
     }
@@ -453,8 +386,7 @@ pub fn unusable(entry: &Entry, sight: Option<&Sight>) -> CacheError {
 
 /// Whether two extensions mean one format.
 fn same_format(a: &str, b: &str) -> bool {
-    a == b
-        || matches!((Target::from_extension(a), Target::from_extension(b)), (Some(a), Some(b)) if a == b)
+    a == b || matches!((Target::from_extension(a), Target::from_extension(b)), (Some(a), Some(b)) if a == b)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -485,30 +417,21 @@ pub fn convert(
     };
     let target = format
         .map(|format| {
-            Target::from_extension(format).ok_or_else(|| {
-                invalid(format!(
-                    "format {format:?}; expected pt, pkl, h5 or safetensors"
-                ))
-            })
+            Target::from_extension(format)
+                .ok_or_else(|| invalid(format!("format {format:?}; expected pt, pkl, h5 or safetensors")))
         })
         .transpose()?;
     let dtype = precision
         .map(|name| {
             DType::from_name(name)
                 .filter(|dtype| dtype.is_float())
-                .ok_or_else(|| {
-                    invalid(format!(
-                        "precision {name:?}; expected fp32, bf16, fp16 or float64"
-                    ))
-                })
+                .ok_or_else(|| invalid(format!("precision {name:?}; expected fp32, bf16, fp16 or float64")))
         })
         .transpose()?;
     let target = target.or_else(|| Target::from_extension(&status::extension(dest)));
     if target.is_none() {
         let dest = dest.display();
-        return Err(invalid(format!(
-            "{dest}: cannot tell the format; end it in .pt, .pkl, .h5 or .safetensors"
-        )));
+        return Err(invalid(format!("{dest}: cannot tell the format; end it in .pt, .pkl, .h5 or .safetensors")));
     }
     let options = convert::Options {
         target,
@@ -522,28 +445,17 @@ pub fn convert(
         let total = Some(total);
         let file = name;
         let phase = "convert";
-        watch.step(&Progress {
-            phase,
-            model: &label,
-            file,
-            loaded,
-            total,
-        })
+        watch.step(&Progress { phase, model: &label, file, loaded, total })
     };
     convert::convert(&path, &draft, &options, &mut step)?;
     files::publish(&draft, dest)?;
-    let bytes = Stamp::at(dest)
-        .map_err(|error| place::refusal(dest, &error))?
-        .bytes;
+    let bytes = Stamp::at(dest).map_err(|error| place::refusal(dest, &error))?.bytes;
     let mut hash = Sha256::new();
     let mut file = File::open(dest).map_err(|error| place::refusal(dest, &error))?;
     let mut piece = vec![0; 1 << 20];
     loop {
         watch.check()?;
-        match file
-            .read(&mut piece)
-            .map_err(|error| place::refusal(dest, &error))?
-        {
+        match file.read(&mut piece).map_err(|error| place::refusal(dest, &error))? {
             0 => break,
             n => hash.update(&piece[..n]),
         }
