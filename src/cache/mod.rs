@@ -13,6 +13,7 @@ pub mod info;
 pub mod ledger;
 pub mod lock;
 pub mod manifest;
+pub mod means;
 pub mod optimize;
 pub mod owner;
 pub mod place;
@@ -25,6 +26,7 @@ pub mod structure;
 pub mod surroundings;
 pub mod transfer;
 pub mod turn;
+pub mod unpack;
 pub mod verify;
 
 #[cfg(test)]
