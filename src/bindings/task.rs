@@ -61,9 +61,10 @@ impl Task {
     /// Runs `work` of the cache; its progress goes to the caller, whose wishes it hears.
     pub fn watched<T>(&self, work: impl FnOnce(Watch) -> T) -> T {
         let tell = |progress: &Progress| self.report(progress);
+        let cancelled = || !self.is_wanted();
         work(Watch {
             tell: &tell,
-            cancel: self.control.cancelled(),
+            cancelled: &cancelled,
         })
     }
 

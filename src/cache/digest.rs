@@ -167,9 +167,8 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "abc").unwrap();
         let table = Manifest::built_in().unwrap();
-        let cancel = std::sync::atomic::AtomicBool::new(true);
         let watch = Watch {
-            cancel: &cancel,
+            cancelled: &|| true,
             ..Watch::SILENT
         };
         let error = of_file(&path, table.entry("hmr2").unwrap(), watch).unwrap_err();

@@ -323,17 +323,14 @@ impl Tidying<'_> {
 
     /// Records of files that are gone.
     fn forget_gone(&self) {
-        for (file, record) in self.store.ledger().all() {
+        for (file, path) in self.store.ledger().all() {
             let is_gone = |path: &Path| {
                 fs::symlink_metadata(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
             };
             // Records of files elsewhere stay: a disk that is not mounted now comes back.
             let own = self.store.root().canonicalize().unwrap_or_default();
-            let stale = match &record {
-                Some(record) => record.path.starts_with(own) && is_gone(&record.path),
-                None => true,
-            };
+            let stale = path.is_none_or(|path| path.starts_with(own) && is_gone(&path));
             if stale {
                 let _ = files::remove_inside(self.store.root(), &file);
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinHandle;
 
+use super::crash;
 use super::digest::{Digests, Hashers};
 use super::fault::{self, Failure};
 use super::owner;
@@ -130,6 +131,7 @@ impl Partial {
         self.held = 0;
         self.synced = 0;
         self.hashers = self.fresh.clone();
+        crash::step("an empty file is made");
         Ok(())
     }
 
@@ -143,6 +145,7 @@ impl Partial {
             Ok(()) => {
                 mine.path = path;
                 mine.to_copy = false;
+                crash::step("bytes are nobody else's");
                 Ok(())
             }
             Err(error) => {
@@ -192,7 +195,9 @@ impl Partial {
         if !self.take_in(&source, len, Some(&target), watch)? {
             return self.clear();
         }
+        crash::step("bytes are copied");
         fs::rename(&to, &from).map_err(|error| self.failed("rename", &to, &error))?;
+        crash::step("the copy has replaced the original");
         self.safe_to_write()?;
         self.file = Some(target);
         Ok(())
@@ -290,6 +295,7 @@ impl Partial {
         if let Err(error) = file.write_all(bytes) {
             return Err(self.failed("write to", &path, &error));
         }
+        crash::step("bytes are stored");
         self.hashers.update(bytes);
         self.held += bytes.len() as u64;
         self.sync_if_due();
@@ -340,6 +346,7 @@ impl Partial {
         let (state, path) = (self.state.clone(), self.path());
         self.syncing = Some(tokio::task::spawn_blocking(move || {
             file.sync_all()?;
+            crash::step("bytes are on the disk");
             state.write(&path)
         }));
     }
@@ -383,8 +390,10 @@ impl Partial {
             }
             Err(error) => return Err(self.failed("give the final name to", &from, &error)),
         }
+        crash::step("the file has its final name");
         sync_folder(&self.place.folder);
         self.discard();
+        crash::step("the partial is gone");
         Ok(Publication::Done)
     }
 
