@@ -51,6 +51,7 @@ impl From<CheckpointError> for CacheError {
             Kind::Io => CACHE_IO,
             Kind::Corrupt => MODEL_CORRUPT,
             Kind::Hostile => MODEL_HOSTILE,
+            Kind::Cancelled => ABORTED,
             Kind::Format | Kind::Unsupported => MODEL_FILE,
         };
         Self::new(code, error.to_string())

@@ -132,9 +132,7 @@ impl Blob {
             (_, None) => self.stream_raw(start, len, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
-            (Some(found), Some(expected)) if found != expected => Err(Fault::corrupt(format!(
-                "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
-            ))),
+            (Some(found), Some(expected)) => check_sum(found, expected),
             _ => Ok(()),
         }
     }
@@ -217,6 +215,16 @@ fn raw_unicode(text: &[u8], last: bool, out: &mut Vec<u8>) -> Parse<usize> {
     })
 }
 
+/// A fault when two CRC-32 sums differ.
+pub(super) fn check_sum(found: u32, expected: u32) -> Parse<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::corrupt(format!(
+        "checksum {found:08x} instead of {expected:08x}: the bytes were damaged"
+    )))
+}
+
 fn check_length(found: u64, expected: u64) -> Parse<()> {
     if found == expected {
         return Ok(());
@@ -269,5 +277,61 @@ impl<'a, 'b> Cut<'a, 'b> {
             return Ok(());
         }
         (self.sink)(&rest[..taken as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn latin1(text: &[u8], len: u64) -> Parse<Vec<u8>> {
+        let source: Source = Arc::new(text.to_vec());
+        Blob::encoded(&source, 0, text.len() as u64, len, Encoding::Latin1)?.read(u64::MAX)
+    }
+
+    #[test]
+    fn every_byte_survives_being_written_as_text() {
+        let bytes: Vec<u8> = (0..3_000_000_u64)
+            .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+            .collect();
+        let text: String = bytes.iter().map(|&b| char::from(b)).collect();
+        assert!(latin1(text.as_bytes(), bytes.len() as u64).unwrap() == bytes);
+    }
+
+    #[test]
+    fn text_that_is_not_bytes_is_refused() {
+        let cases: [&[u8]; 8] = [
+            b"\xc4\x80",
+            b"a\x80",
+            b"\xc3a",
+            b"\xc2",
+            b"\xc2\xc2\x80",
+            b"\xc1\x81",
+            b"\xe2\x82\xac",
+            b"\xff",
+        ];
+        for case in cases {
+            for len in [1, 2] {
+                assert!(latin1(case, len).is_err(), "{case:?} as {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_encoded_bytes_are_cut_out() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let text: String = bytes.iter().map(|&b| char::from(b)).collect();
+        let source: Source = Arc::new(text.into_bytes());
+        let blob = Blob::encoded(&source, 0, source.len(), 256, Encoding::Latin1).unwrap();
+        let mut found = Vec::new();
+        let mut sink = |piece: &[u8]| {
+            found.extend_from_slice(piece);
+            Ok(())
+        };
+        blob.stream(100, 60, &mut sink).unwrap();
+        assert_eq!(found, bytes[100..160]);
+        assert!(blob.stream(200, 57, &mut |_| Ok(())).is_err());
     }
 }

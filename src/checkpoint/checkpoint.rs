@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::dtype::DType;
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::limits;
+use super::load::load_into;
 use super::source::Source;
 use super::tensor::{Sink, Tensor};
 
@@ -24,6 +26,7 @@ pub enum Format {
     Hdf5,
     Tflite,
     Tar,
+    Gzip,
     Yaml,
 }
 
@@ -119,6 +122,16 @@ impl Checkpoint {
         self.get(name)?
             .read()
             .map_err(|fault| self.fault(name, fault))
+    }
+
+    /// The real numbers of `name` in single precision, row-major.
+    pub fn f32s(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        let tensor = self.get(name)?;
+        let fault = |fault| self.fault(name, fault);
+        let mut bytes = vec![0; tensor.elements().map_err(fault)? as usize * 4];
+        load_into(tensor, DType::F32, &mut bytes, 1).map_err(fault)?;
+        let (values, _) = bytes.as_chunks();
+        Ok(values.iter().map(|&x| f32::from_le_bytes(x)).collect())
     }
 
     /// Passes the bytes of `name` to `sink` in pieces: row-major, little-endian.

@@ -20,6 +20,8 @@ pub enum Kind {
     Unsupported,
     /// It has no tensor of that name.
     Missing,
+    /// The caller ended the work.
+    Cancelled,
 }
 
 /// A fault found while reading, before it is known in which file.

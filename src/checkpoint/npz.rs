@@ -1,133 +1,37 @@
-//! `.npz` archives: named arrays in a zip file, read one at a time.
+//! `.npz` archives: named arrays in a zip file.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use super::checkpoint::{Contents, Opaque};
+use super::error::{Fault, Parse};
+use super::npy::Arrays;
+use super::source::Source;
+use super::zip::Archive;
 
-use zip::ZipArchive;
-use zip::result::ZipError;
-
-use super::npy::{self, Array, NpyError};
-
-/// No deflate stream unpacks to more than about 1032 times its size.
-const MAX_RATIO: u64 = 1032;
-/// Most bytes of one array read unless the caller says otherwise.
-const DEFAULT_LIMIT: u64 = 4 << 30;
-
-/// What is wrong with an archive or one of its members.
-#[derive(Debug, thiserror::Error)]
-pub enum NpzError {
-    #[error("{}: cannot open: {source}", path.display())]
-    Open {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{}: not a readable .npz (zip) archive: {source}", path.display())]
-    Archive { path: PathBuf, source: ZipError },
-    #[error("{}: no array {member:?}; it holds {present}", path.display())]
-    Missing {
-        path: PathBuf,
-        member: String,
-        present: String,
-    },
-    #[error("{}: member {member:?} claims {claimed} bytes, more than its {packed} packed bytes can hold", path.display())]
-    Bomb {
-        path: PathBuf,
-        member: String,
-        claimed: u64,
-        packed: u64,
-    },
-    #[error("{}: member {member:?}: {source}", path.display())]
-    Member {
-        path: PathBuf,
-        member: String,
-        source: NpyError,
-    },
+/// Whether an archive with members of these names is one of numpy's.
+pub fn looks_like<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name.ends_with(".npy"))
 }
 
-/// An open archive. Stored and deflated members are read; encrypted ones are refused.
-pub struct Npz {
-    path: PathBuf,
-    archive: ZipArchive<BufReader<File>>,
-    limit: u64,
-}
-
-impl Npz {
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, NpzError> {
-        let path = path.as_ref().to_path_buf();
-        let file = File::open(&path).map_err(|source| NpzError::Open {
-            path: path.clone(),
-            source,
-        })?;
-        let archive =
-            ZipArchive::new(BufReader::new(file)).map_err(|source| NpzError::Archive {
-                path: path.clone(),
-                source,
-            })?;
-        Ok(Self {
-            path,
-            archive,
-            limit: DEFAULT_LIMIT,
-        })
-    }
-
-    /// Refuses arrays of more than `bytes`.
-    pub fn with_limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
-
-    /// The arrays' names, without `.npy`.
-    pub fn names(&self) -> Vec<String> {
-        self.archive
-            .file_names()
-            .filter_map(|n| {
-                n.ok()
-                    .map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned())
-            })
-            .collect()
-    }
-
-    pub fn contains(&self, name: &str) -> bool {
-        self.archive
-            .index_for_name(&format!("{name}.npy"))
-            .is_some()
-    }
-
-    /// Reads the array `name` (without `.npy`).
-    pub fn read(&mut self, name: &str) -> Result<Array, NpzError> {
-        let path = || self.path.clone();
-        let index = self
-            .archive
-            .index_for_name(&format!("{name}.npy"))
-            .ok_or_else(|| NpzError::Missing {
-                path: path(),
-                member: name.into(),
-                present: self.names().join(", "),
-            })?;
-        let path = path();
-        let mut member = self
-            .archive
-            .by_index(index)
-            .map_err(|source| NpzError::Archive {
-                path: path.clone(),
-                source,
-            })?;
-        let (claimed, packed) = (member.size(), member.compressed_size());
-        if claimed > packed.saturating_mul(MAX_RATIO).saturating_add(MAX_RATIO) {
-            return Err(NpzError::Bomb {
-                path,
-                member: name.into(),
-                claimed,
-                packed,
+/// Reads all arrays; members that hold none are listed.
+pub fn read(source: &Source) -> Parse<Contents> {
+    let archive = Archive::open(source)?;
+    let mut arrays = Arrays::default();
+    for (member, blob) in archive.blobs() {
+        let place = |fault: Fault| fault.within(format_args!("member {member:?}"));
+        let blob = blob.map_err(place)?;
+        // As numpy does: the extension is dropped from the name, the content decides.
+        let array = member.strip_suffix(".npy");
+        let found = arrays.add(array.unwrap_or(member), &blob).map_err(place)?;
+        if !found && array.is_some() {
+            return Err(place(Fault::corrupt("not a .npy array, whatever its name")));
+        }
+        if !found {
+            arrays.contents.opaque.push(Opaque {
+                path: member.to_owned(),
+                class: "zip member without an array".into(),
             });
         }
-        npy::read(&mut member, claimed, self.limit).map_err(|source| NpzError::Member {
-            path,
-            member: name.into(),
-            source,
-        })
     }
+    Ok(arrays.contents)
 }
 
 #[cfg(test)]

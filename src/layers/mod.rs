@@ -1,3 +1,4 @@
 //! Floor 3: blocks shared by models.
 
 pub mod network;
+pub mod weights;

@@ -11,6 +11,8 @@ const V1_UNLIMITED: u64 = 1 << 62;
 pub struct MemoryReading {
     /// Resident memory of this process.
     pub rss: Option<u64>,
+    /// The most it ever was.
+    pub peak_rss: Option<u64>,
     pub total: Option<u64>,
     /// What the machine could still hand out without swapping.
     pub available: Option<u64>,
@@ -53,6 +55,7 @@ fn read_under(root: &Path) -> MemoryReading {
     let cgroup = tightest_cgroup(root);
     MemoryReading {
         rss: kilobytes(&status, "VmRSS:"),
+        peak_rss: kilobytes(&status, "VmHWM:"),
         total: kilobytes(&meminfo, "MemTotal:"),
         available: kilobytes(&meminfo, "MemAvailable:"),
         cgroup_limit: cgroup.map(|group| group.limit),

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use pose4d::checkpoint::npz::Npz;
+use pose4d::checkpoint::checkpoint::Checkpoint;
+use pose4d::checkpoint::open::open;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::imaging::warp::{Border, square, warp_corners_f32, warp_roi_f32};
 use pose4d::models::blazepose::detector::whole;
@@ -42,13 +43,13 @@ pub fn run(
                 continue;
             }
         };
-        let mut npz = Npz::open(&archive).map_err(|e| e.to_string())?;
-        detector(&mut table, &name, &image, &mut npz, models)?;
+        let npz = open(&archive).map_err(|e| e.to_string())?;
+        detector(&mut table, &name, &image, &npz, models)?;
         let roi = match regions.as_ref().and_then(|r| r.get(&name)) {
             Some(entry) => entry.landmark_roi()?,
             None => None,
         };
-        landmarks(&mut table, &name, &image, roi, &mut npz, models)?;
+        landmarks(&mut table, &name, &image, roi, &npz, models)?;
     }
     report.add(table);
     Ok(())
@@ -58,10 +59,10 @@ fn detector(
     table: &mut Table,
     name: &str,
     image: &Rgb8,
-    npz: &mut Npz,
+    npz: &Checkpoint,
     models: &mut Models,
 ) -> Result<(), String> {
-    if !npz.contains("det_boxes") {
+    if !npz.tensors().contains_key("det_boxes") {
         table.skip(format!("{name} detector"), "no det_boxes in the archive");
         return Ok(());
     }
@@ -101,11 +102,11 @@ fn landmarks(
     name: &str,
     image: &Rgb8,
     roi: Option<[f64; 4]>,
-    npz: &mut Npz,
+    npz: &Checkpoint,
     models: &mut Models,
 ) -> Result<(), String> {
     for (variant, net) in &mut models.landmarkers {
-        if !npz.contains(&format!("{variant}_ld")) {
+        if !npz.tensors().contains_key(&format!("{variant}_ld")) {
             continue;
         }
         let Some([cx, cy, size, rotation]) = roi else {
@@ -133,7 +134,7 @@ fn landmarks(
             &mut crop,
         );
         let raw = net.raw(&crop).map_err(|e| e.to_string())?;
-        let mut part = |what: &str, ours: &[f32]| -> Result<Differences, String> {
+        let part = |what: &str, ours: &[f32]| -> Result<Differences, String> {
             Ok(Differences::between(
                 ours,
                 &values(npz, &format!("{variant}_{what}"))?,
@@ -165,8 +166,8 @@ fn landmarks(
     Ok(())
 }
 
-fn values(npz: &mut Npz, name: &str) -> Result<Vec<f32>, String> {
-    Ok(npz.read(name).map_err(|e| e.to_string())?.to_f32())
+fn values(npz: &Checkpoint, name: &str) -> Result<Vec<f32>, String> {
+    npz.f32s(name).map_err(|e| e.to_string())
 }
 
 fn probabilities(logits: &[f32]) -> Vec<f32> {

@@ -1,0 +1,1 @@
+//! Loading: precision, names, accounts, and views of a mapped file.
