@@ -16,7 +16,7 @@ const SIGNATURE: u32 = 0x0201_4b50;
 /// A directory entry without name, extra fields and comment.
 const ENTRY_SIZE: u64 = 46;
 /// Longest directory read, bytes.
-const MAX_DIRECTORY: u64 = 16 << 20;
+const MAX_DIRECTORY: u64 = 8 << 20;
 /// Most members: real archives hold some thousands.
 const MAX_MEMBERS: u64 = 1 << 16;
 
