@@ -22,6 +22,7 @@ pub mod rename;
 pub mod report;
 pub mod safetensors;
 pub mod source;
+pub mod tar_stream;
 pub mod tensor;
 pub mod tflite;
 pub mod torch_legacy;

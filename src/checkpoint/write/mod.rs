@@ -5,11 +5,13 @@
 
 pub mod hdf5;
 pub mod hdf5_types;
+pub mod pickle;
 pub mod safetensors;
 pub mod torch;
 pub mod zip;
 
 use std::io::Write;
+pub mod pickle;
 
 use super::dtype::DType;
 use super::error::{Fault, Parse};
