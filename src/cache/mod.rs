@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod lock;
 pub mod lookup;
 pub mod manifest;
+pub mod means;
 pub mod optimize;
 pub mod owner;
 pub mod place;
@@ -27,6 +28,7 @@ pub mod structure;
 pub mod surroundings;
 pub mod transfer;
 pub mod turn;
+pub mod unpack;
 pub mod verify;
 
 #[cfg(test)]

@@ -9,13 +9,15 @@ mod literal;
 mod text;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::DeflateDecoder;
 
 use super::blob::{Blob, Encoding};
 use super::checkpoint::{Contents, Opaque};
-use super::error::{Fault, Parse};
+use super::error::{Fault, Kind as FaultKind, Parse};
 use super::limits::MAX_TENSORS;
+use super::pickle;
 use super::source::{Source, read_vec};
 use super::tensor::Tensor;
 use array::Array;
@@ -104,8 +106,71 @@ impl Arrays {
                 self.contents.values.insert(name.to_owned(), value);
                 Ok(())
             }
+            Kind::Object => self.objects(name, array, layout),
             _ => self.list(name.to_owned(), layout),
         }
+    }
+
+    /// Objects are a pickle: it is read as any other, and nothing in it is run.
+    fn objects(&mut self, name: &str, array: &Array, layout: &Layout) -> Parse<()> {
+        let head = array.head.len() as u64;
+        let Blob { offset, len, .. } = array.blob;
+        let (source, start, end) = match array.blob.encoding {
+            Encoding::Raw => (array.blob.source.clone(), offset + head, offset + len),
+            _ if self.has_room(len) => {
+                let bytes: Source = Arc::new(array.blob.read(len)?);
+                (bytes, head, len)
+            }
+            _ => return self.list(name.to_owned(), layout),
+        };
+        let pickle = pickle::parse(&source, start, end)?;
+        if pickle.end != end {
+            let behind = end - pickle.end;
+            return Err(Fault::corrupt(format!("{behind} bytes follow the pickle's end")));
+        }
+        match pickle::contents(&pickle, &source, None) {
+            Ok(found) => self.take(name, found),
+            // Nothing but objects that only Python could make.
+            Err(fault) if fault.kind == FaultKind::Unsupported => {
+                self.list(name.to_owned(), layout)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Takes over what a pickle holds; that of a file's only array keeps its names.
+    fn take(&mut self, name: &str, found: Contents) -> Parse<()> {
+        if name == ONLY && self.contents.tensors.is_empty() {
+            self.contents = found;
+            if let Some(value) = self.contents.values.remove("") {
+                self.contents.values.insert(ONLY.to_owned(), value);
+            }
+            return self.count();
+        }
+        let path = |inner: &str| match inner {
+            "" | ONLY => name.to_owned(),
+            inner => format!("{name}.{inner}"),
+        };
+        let root = found.root;
+        for (inner, tensor) in found.tensors {
+            let inner = match root.as_str() {
+                "" => inner,
+                root => format!("{root}.{inner}"),
+            };
+            self.insert(path(&inner), tensor)?;
+        }
+        for (inner, tensor) in found.others {
+            self.insert(path(&inner), tensor)?;
+        }
+        for (inner, value) in found.values {
+            self.contents.values.insert(path(&inner), value);
+        }
+        for opaque in found.opaque {
+            let path = path(&opaque.path);
+            self.count()?;
+            self.contents.opaque.push(Opaque { path, ..opaque });
+        }
+        Ok(())
     }
 
     /// Whether texts that take `bytes` of memory may be kept as values.
