@@ -10,7 +10,7 @@ use super::files;
 use super::ledger::{How, Trust, Trusted, Wrong};
 use super::lookup;
 use super::manifest::{Entry, Origin};
-use super::owner::Drafts;
+use super::drafts::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::{Sight, State};

@@ -114,6 +114,14 @@ fn texts_are_values() {
 }
 
 #[test]
+fn many_texts_are_only_listed() {
+    for shape in ["(1000000,)", "(1000000000, 0)"] {
+        let contents = parse(&file(1, &header("'<U0'", "False", shape), b"")).unwrap();
+        assert_eq!(contents.opaque[0].class, "numpy.str_", "{shape}");
+    }
+}
+
+#[test]
 fn hostile_headers_are_refused() {
     let big = "(4294967296, 4294967296, 4294967296)";
     let deep = format!("{}{}", "[('a', ".repeat(5000), ")]".repeat(5000));
