@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::download::sweep;
+use super::drafts::{self, Draft};
 use super::error::{CacheError, INVALID_ARGUMENT};
 use super::files;
 use super::info;
-use super::drafts::{self, Draft};
 use super::place;
 use super::store::Store;
 

@@ -14,12 +14,12 @@ use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::dtype::DType;
 
 use super::digest;
-use super::making;
+use super::drafts::Drafts;
 use super::error::{CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Verdict};
+use super::making;
 use super::manifest::Entry;
-use super::drafts::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::Sight;

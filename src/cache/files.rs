@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{CACHE_IO, CacheError};
 use super::drafts::Drafts;
+use super::error::{CACHE_IO, CacheError};
 use super::place;
 
 /// What changes whenever a file's bytes change.

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::discover;
+use super::drafts;
 use super::fast;
 use super::files;
 use super::manifest::Entry;
-use super::drafts;
 use super::place;
 use super::status;
 use super::store::Store;

@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod ensure;
 pub mod error;
 pub mod fast;
+pub mod fault;
 pub mod files;
 pub mod info;
 pub mod ledger;

@@ -161,7 +161,7 @@ fn fast_forms_are_written_and_bad_ones_removed() {
     world.put_own("nets/net.npz", &net(1.0));
     let report = tidy(&store, OptimizeOptions::default());
     let form = world.root().join("nets/net.fp32.safetensors");
-    assert_eq!(report.fast_forms, [form.clone()]);
+    assert_eq!(report.fast_forms, std::slice::from_ref(&form));
     assert_eq!(tidy(&store, OptimizeOptions::default()).fast_forms.len(), 0);
     let good = fs::read(&form).unwrap();
 
@@ -359,7 +359,8 @@ fn processes_killed_at_any_moment_leave_a_cache_that_heals() {
     tidy(&store, OptimizeOptions::default());
     let left: Vec<_> = files_in(&world.root());
     let expected = |name: &String| {
-        let is_whole = name.ends_with(".npz") || name.ends_with(".tar") || name.ends_with(".safetensors");
+        let is_whole =
+            name.ends_with(".npz") || name.ends_with(".tar") || name.ends_with(".safetensors");
         name.starts_with("nets/") && !name.contains("draft") && is_whole
             || name.starts_with(".pose4d/ledger/") && name.ends_with(".json")
     };

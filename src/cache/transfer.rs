@@ -13,7 +13,7 @@ use crate::checkpoint::open;
 
 use super::body;
 use super::digest;
-use super::making;
+use super::drafts::Drafts;
 use super::error::{
     CACHE_IO, CacheError, INVALID_ARGUMENT, LICENCE, MODEL_CORRUPT, MODEL_FILE, MODEL_HOSTILE,
     MODEL_UNAVAILABLE,
@@ -21,8 +21,8 @@ use super::error::{
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Wrong};
 use super::lookup;
+use super::making;
 use super::manifest::{Entry, Origin};
-use super::drafts::Drafts;
 use super::place;
 use super::progress::{Progress, Watch};
 use super::sight::Sight;
