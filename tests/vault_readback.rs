@@ -164,11 +164,37 @@ impl Campaign {
                     }
                     self.listed.insert(path.display().to_string(), facts);
                 }
-                Err(error) if error.kind == Kind::Unsupported => self.refused += 1,
+                Err(error)
+                    if error.kind == Kind::Unsupported && has_no_place(target, checkpoint, dtype) =>
+                {
+                    self.refused += 1;
+                }
                 Err(error) => self.complaints.push(format!("{name} as {format}: {error}")),
             }
         }
     }
+}
+
+/// Whether a format has no type, name or rank for something in `checkpoint`.
+fn has_no_place(target: Target, checkpoint: &Checkpoint, dtype: Option<DType>) -> bool {
+    use DType::{BF16, C128, F8E4M3, F8E5M2};
+    let mut tensors = checkpoint.tensors().iter();
+    tensors.any(|(name, tensor)| {
+        let dtype = match dtype {
+            Some(wanted) if tensor.dtype.is_float() => wanted,
+            _ => tensor.dtype,
+        };
+        match target {
+            Target::Torch => false,
+            Target::Pickle => matches!(dtype, BF16 | F8E4M3 | F8E5M2),
+            // HDF5 separates groups by slashes; "" and "." are no names.
+            Target::Hdf5 => {
+                let odd = name.is_empty() || name == "." || name.contains('/');
+                odd || matches!(dtype, F8E4M3 | F8E5M2)
+            }
+            Target::Safetensors => dtype == C128,
+        }
+    })
 }
 
 /// `[name, dtype, shape, sha256]` of everything in `checkpoint`; of what is now in `written` where
