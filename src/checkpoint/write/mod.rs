@@ -11,7 +11,6 @@ pub mod torch;
 pub mod zip;
 
 use std::io::Write;
-pub mod pickle;
 
 use super::dtype::DType;
 use super::error::{Fault, Parse};
