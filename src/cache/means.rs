@@ -39,13 +39,17 @@ fn fetch(
     offline: bool,
     watch: Watch,
 ) -> Result<Received, CacheError> {
-    let prefix = entry.prefix.as_ref();
-    let prefix = prefix.filter(|prefix| prefix.algorithm == Algorithm::Sha256);
+    let published = |algorithm| {
+        let prefix = entry.prefix.as_ref();
+        let prefix = prefix.filter(|prefix| prefix.algorithm == algorithm);
+        prefix.map(|prefix| prefix.hex.clone())
+    };
     let request = Request {
         urls: entry.urls.clone(),
         dest: dest.to_path_buf(),
         bytes: entry.exact_bytes(),
-        sha256: entry.sha256.clone().or(prefix.map(|prefix| prefix.hex.clone())),
+        sha256: entry.sha256.clone().or(published(Algorithm::Sha256)),
+        md5: published(Algorithm::Md5),
         about_bytes: entry.bytes.filter(|_| !entry.exact),
         label: entry.id.clone(),
     };

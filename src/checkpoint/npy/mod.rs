@@ -126,7 +126,9 @@ impl Arrays {
         let pickle = pickle::parse(&source, start, end)?;
         if pickle.end != end {
             let behind = end - pickle.end;
-            return Err(Fault::corrupt(format!("{behind} bytes follow the pickle's end")));
+            return Err(Fault::corrupt(format!(
+                "{behind} bytes follow the pickle's end"
+            )));
         }
         match pickle::contents(&pickle, &source, None) {
             Ok(found) => self.take(name, found),
