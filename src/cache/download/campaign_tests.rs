@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::child_tests::{Order, answer, right_or_absent};
-use super::server_tests::{Content, Hit, Out, Server, names, request, sha};
+use super::request::Settings;
+use super::server_tests::{Content, Hit, Out, Server, get, names, noise, quick, request, sha};
 use super::sweep::sweep;
 
 /// A number below `end`.
@@ -184,6 +185,38 @@ fn death_at_any_step_leaves_a_good_file() {
     assert!(steps >= 10, "only {steps} steps: the counting is broken");
 }
 
+/// A process that is stopped loses its download, and finds the other's file when it goes on.
+#[cfg(unix)]
+#[test]
+fn a_suspended_process_is_overtaken() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let content = Content::new(1_200_000);
+    for locks in [true, false] {
+        let (server, _) = slow(&content, 600);
+        let folder = tempfile::tempdir().unwrap();
+        let dest = folder.path().join("weights.bin");
+        let urls = [server.url("/weights.bin")];
+        let mut order = Order::new(request(&dest, &urls, Some(&content.bytes)));
+        (order.locks, order.lease_ms) = (locks, 700);
+        let stopped = order.start(&[]);
+        while server.hits().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let pid = Pid::from_child(&stopped);
+        kill_process(pid, Signal::STOP).unwrap();
+        assert_eq!(order.run(&[]), Ok(sha(&content.bytes)), "locks: {locks}");
+        assert!(right_or_absent(&dest, &content.bytes));
+        assert!(server.hits()[1].from() > Some(0), "its bytes were not used");
+        kill_process(pid, Signal::CONT).unwrap();
+        let output = stopped.wait_with_output().unwrap();
+        assert_eq!(answer(&output), Ok(sha(&content.bytes)));
+        assert!(right_or_absent(&dest, &content.bytes));
+        only_the_file(folder.path());
+        assert_eq!(server.hits().len(), 2);
+    }
+}
+
 #[test]
 fn eight_processes_make_one_file() {
     many_at_once(3, 8, true, 0);
@@ -218,4 +251,40 @@ fn long_many_at_once() {
     for (locks, kills) in [(true, 0), (false, 0), (true, 4), (false, 4)] {
         many_at_once(rounds, 8, locks, kills);
     }
+    for locks in [true, false] {
+        many_at_once(rounds.div_ceil(10), 32, locks, 0);
+    }
+}
+
+/// From memory to memory of one machine: what the hashing and storing costs.
+#[test]
+#[ignore = "writes a gigabyte"]
+fn long_speed() {
+    let piece = noise(1 << 20, 3);
+    let (count, sent) = (1024_u64, piece.clone());
+    let server = Server::start(move |_, out| {
+        let length = (count << 20).to_string();
+        out.head("200 OK", &[("Content-Length", length.as_str())]);
+        for _ in 0..count {
+            out.raw(&sent);
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let dest = folder.path().join("weights.bin");
+    let start = Instant::now();
+    let settings = Settings {
+        stall_timeout: Duration::from_secs(20),
+        ..quick()
+    };
+    get(&request(&dest, &[server.url("/w")], None), &settings).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap_or("VmHWM unknown");
+    println!(
+        "{count} MiB in {seconds:.1} s, {:.0} MiB/s; {peak}",
+        count as f64 / seconds
+    );
 }

@@ -14,6 +14,7 @@ const ORDER: &str = "POSE4D_TEST_DOWNLOAD";
 pub struct Order {
     pub request: Request,
     pub locks: bool,
+    pub lease_ms: u64,
     /// Proxies from the environment instead of none.
     pub environment: bool,
 }
@@ -23,6 +24,7 @@ impl Order {
         Self {
             request,
             locks: true,
+            lease_ms: 10_000,
             environment: false,
         }
     }
@@ -35,13 +37,15 @@ impl Order {
             bytes,
             ..
         } = &self.request;
-        let order = (urls, dest, sha256, bytes, self.locks, self.environment);
+        let flags = (self.locks, self.environment, self.lease_ms);
+        let order = (urls, dest, sha256, bytes, flags);
         serde_json::to_string(&order).unwrap()
     }
 
     fn parse(text: &str) -> Self {
         let order = serde_json::from_str(text).unwrap();
-        let (urls, dest, sha256, bytes, locks, environment) = order;
+        let (urls, dest, sha256, bytes, flags) = order;
+        let (locks, environment, lease_ms) = flags;
         Self {
             request: Request {
                 urls,
@@ -52,6 +56,7 @@ impl Order {
                 ..Request::default()
             },
             locks,
+            lease_ms,
             environment,
         }
     }
@@ -109,7 +114,7 @@ fn child() {
         sync_every: 256 << 10,
         stall_timeout: std::time::Duration::from_secs(5),
         response_timeout: std::time::Duration::from_secs(5),
-        lease: std::time::Duration::from_secs(10),
+        lease: std::time::Duration::from_millis(order.lease_ms),
         ..quick()
     };
     match download(&order.request, &settings, &|_| {}, &AtomicBool::new(false)) {

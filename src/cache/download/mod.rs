@@ -13,6 +13,7 @@ pub mod body; // bytes of one reply → partial
 pub mod client; // requests, redirects, what went wrong in words
 pub mod crash; // steps between which a process may die
 pub mod digest; // hashes on the way
+pub mod disk; // renames, life signs
 pub mod fault; // how a failure is dealt with
 pub mod meter; // rate, time left, at most ten reports a second
 pub mod owner; // which process, and whether it still lives
