@@ -39,13 +39,17 @@ fn fetch(
     offline: bool,
     watch: Watch,
 ) -> Result<Received, CacheError> {
-    let prefix = entry.prefix.as_ref();
-    let prefix = prefix.filter(|prefix| prefix.algorithm == Algorithm::Sha256);
+    let prefix = |algorithm| {
+        let prefix = entry.prefix.as_ref();
+        let known = prefix.filter(|prefix| prefix.algorithm == algorithm);
+        known.map(|prefix| prefix.hex.clone())
+    };
     let request = Request {
         urls: entry.urls.clone(),
         dest: dest.to_path_buf(),
         bytes: entry.exact_bytes(),
-        sha256: entry.sha256.clone().or(prefix.map(|prefix| prefix.hex.clone())),
+        sha256: entry.sha256.clone().or_else(|| prefix(Algorithm::Sha256)),
+        md5: prefix(Algorithm::Md5),
         about_bytes: entry.bytes.filter(|_| !entry.exact),
         label: entry.id.clone(),
     };
@@ -88,7 +92,7 @@ fn cancellable<T>(watch: Watch, work: impl FnOnce(&AtomicBool) -> T) -> T {
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
-                if (watch.cancelled)() {
+                if watch.is_cancelled() {
                     cancel.store(true, Ordering::Release);
                 }
                 thread::park_timeout(LOOK);

@@ -5,13 +5,16 @@ pub mod clear;
 pub mod digest;
 pub mod discover;
 pub mod download;
+pub mod drafting;
 pub mod ensure;
 pub mod error;
 pub mod fast;
+pub mod fetch;
 pub mod files;
 pub mod info;
 pub mod ledger;
 pub mod lock;
+pub mod lookup;
 pub mod manifest;
 pub mod means;
 pub mod optimize;
@@ -33,5 +36,7 @@ pub mod verify;
 mod operations_tests;
 #[cfg(test)]
 mod tidying_tests;
+#[cfg(test)]
+mod transfer_tests;
 #[cfg(test)]
 mod world_tests;

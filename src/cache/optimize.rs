@@ -127,10 +127,15 @@ impl Tidying<'_> {
             match files::remove_inside(self.store.root(), path) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return self.keep(path, "a link leads there from the cache folder; it is not ours");
+                    return self.keep(
+                        path,
+                        "a link leads there from the cache folder; it is not ours",
+                    );
                 }
                 Err(error) => {
-                    self.report.errors.push(format!("{}: {error}", path.display()));
+                    self.report
+                        .errors
+                        .push(format!("{}: {error}", path.display()));
                     return;
                 }
             }
@@ -218,7 +223,10 @@ impl Tidying<'_> {
         if is_twin {
             self.remove(path, format!("the same bytes are at {}", place.display()));
         } else {
-            self.staying.entry(bytes).or_default().push((sha256, path.to_path_buf()));
+            self.staying
+                .entry(bytes)
+                .or_default()
+                .push((sha256, path.to_path_buf()));
         }
     }
 
@@ -233,7 +241,10 @@ impl Tidying<'_> {
         // What the user brought is not ours to judge by a hash.
         let record = self.store.ledger().read(&entry.id, real);
         let is_users = |how: How| how == How::Import;
-        let from_user = record.trusted.as_ref().is_some_and(|trusted| is_users(trusted.how));
+        let from_user = record
+            .trusted
+            .as_ref()
+            .is_some_and(|trusted| is_users(trusted.how));
         if entry.source == Origin::User || from_user {
             return Ok(false);
         }
@@ -267,7 +278,10 @@ impl Tidying<'_> {
         let known = best.and_then(|sight| self.known_hash(entry, &sight));
         match known {
             Some(known) if known != source => {
-                self.remove(path, "a fast form of another original than the one there now");
+                self.remove(
+                    path,
+                    "a fast form of another original than the one there now",
+                );
             }
             Some(_) => {}
             None => self.keep(path, "a fast form whose original is not there"),
@@ -309,17 +323,14 @@ impl Tidying<'_> {
 
     /// Records of files that are gone.
     fn forget_gone(&self) {
-        for (file, record) in self.store.ledger().all() {
+        for (file, path) in self.store.ledger().all() {
             let is_gone = |path: &Path| {
                 fs::symlink_metadata(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
             };
             // Records of files elsewhere stay: a disk that is not mounted now comes back.
             let own = self.store.root().canonicalize().unwrap_or_default();
-            let stale = match &record {
-                Some(record) => record.path.starts_with(own) && is_gone(&record.path),
-                None => true,
-            };
+            let stale = path.is_none_or(|path| path.starts_with(own) && is_gone(&path));
             if stale {
                 let _ = files::remove_inside(self.store.root(), &file);
             }
@@ -359,7 +370,11 @@ fn size(path: &Path) -> u64 {
     match fs::symlink_metadata(path) {
         Ok(data) if data.is_dir() => {
             let inside = files::walk(path, &|_| true).unwrap_or_default();
-            inside.iter().filter_map(|file| fs::symlink_metadata(file).ok()).map(|data| data.len()).sum()
+            inside
+                .iter()
+                .filter_map(|file| fs::symlink_metadata(file).ok())
+                .map(|data| data.len())
+                .sum()
         }
         Ok(data) => data.len(),
         Err(_) => 0,

@@ -117,7 +117,14 @@ fn one(
         }
     }
     match result {
-        Ok((Ensured { sight, downloaded, unpacked }, form)) => {
+        Ok((
+            Ensured {
+                sight,
+                downloaded,
+                unpacked,
+            },
+            form,
+        )) => {
             prepared.downloaded = downloaded;
             prepared.unpacked = unpacked;
             prepared.converted = form.as_ref().is_some_and(|form| form.made);
@@ -130,7 +137,11 @@ fn one(
         Err((error, _)) if error.code == ABORTED => return Err(error),
         Err((error, _)) => {
             let is_missing = matches!(error.code, OFFLINE | LICENCE | MODEL_UNAVAILABLE);
-            prepared.status = if is_missing { Readiness::Missing } else { Readiness::Failed };
+            prepared.status = if is_missing {
+                Readiness::Missing
+            } else {
+                Readiness::Failed
+            };
             prepared.code = Some(error.code);
             prepared.problem = Some(error.message);
         }

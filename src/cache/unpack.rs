@@ -113,7 +113,7 @@ impl<'a> Guarded<'a> {
         let mut file = File::open(path)?;
         let stored = file.metadata()?.len();
         let mut magic = Vec::new();
-        file.by_ref().take(2).read_to_end(&mut magic)?;
+        Read::by_ref(&mut file).take(2).read_to_end(&mut magic)?;
         file.seek(SeekFrom::Start(0))?;
         let read = Rc::new(Cell::new(0));
         let counted = io::BufReader::with_capacity(

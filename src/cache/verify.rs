@@ -162,7 +162,10 @@ fn judge(
     if let Some(why) = sight::wrong_size(entry, record, digest.stamp.bytes, sight.repacked) {
         return corrupt(why);
     }
-    let is_users_own = record.trusted.as_ref().is_some_and(|trusted| trusted.forced);
+    let is_users_own = record
+        .trusted
+        .as_ref()
+        .is_some_and(|trusted| trusted.forced);
     if !sight.repacked && !is_users_own {
         match digest::compare(digest, entry) {
             Some(Ok(())) if entry.sha256.is_some() => {
