@@ -15,12 +15,14 @@ use super::fields::Fields;
 use super::model_options::{self as options, Asked};
 use super::task::{self, NativeTask, Task};
 use super::value::Value;
+use crate::cache::download::request as download;
 use crate::cache::error::CacheError;
 use crate::cache::manifest::{Manifest, Origin};
+use crate::cache::network::with_means;
+use crate::cache::optimize::OptimizeOptions;
 use crate::cache::progress::{Progress, Watch};
 use crate::cache::transfer::ImportOptions;
-use crate::cache::optimize::OptimizeOptions;
-use crate::cache::{clear, fetch, info, means, optimize, status, transfer, verify};
+use crate::cache::{clear, fetch, info, optimize, status, transfer, verify};
 use crate::checkpoint::inspect;
 use crate::pipeline::error::INTERNAL;
 use crate::pipeline::warmup;
@@ -108,8 +110,14 @@ pub fn models_download(
     let names = options::some_names(names)?;
     let Asked { store, offline, .. } = options::cache(given, options, &[])?;
     task::spawn(env, job, tell, listened, move |task| {
+        let settings = download::Settings {
+            offline,
+            ..download::Settings::default()
+        };
         let fetch = |watch: Watch| {
-            means::with(offline, |means| fetch::fetch(&store, &names, means, watch))
+            with_means(&settings, |means| {
+                fetch::fetch(&store, &names, means, watch)
+            })
         };
         answer(task.watched(fetch)?)
     })
@@ -135,8 +143,13 @@ pub fn models_prepare(
             warmup::warm(&asked.store, &names, &settings, watch).and_then(answer)
         })?;
         if let Some(models) = report.get_mut("models").and_then(Json::as_object_mut) {
-            let files = models.values_mut().filter_map(|model| model.get_mut("files"));
-            files.filter_map(Json::as_array_mut).flatten().for_each(name);
+            let files = models
+                .values_mut()
+                .filter_map(|model| model.get_mut("files"));
+            files
+                .filter_map(Json::as_array_mut)
+                .flatten()
+                .for_each(name);
         }
         Ok(report)
     })
@@ -179,8 +192,7 @@ pub fn models_optimize(
         ..OptimizeOptions::default()
     };
     task::spawn(env, job, tell, listened, move |task| {
-        let leftovers = &means::leftovers;
-        answer(task.watched(|watch| optimize::optimize(&store, how, leftovers, watch))?)
+        answer(task.watched(|watch| optimize::optimize(&store, how, watch))?)
     })
 }
 
@@ -281,9 +293,9 @@ pub fn models_convert(
     let dtype = options::dtype(&fields)?;
     task::spawn(env, job, tell, listened, move |task| {
         let (format, dtype) = (format.as_deref(), dtype.as_deref());
-        answer(task.watched(|watch| {
-            transfer::convert(&store, &input, &output, format, dtype, watch)
-        })?)
+        answer(
+            task.watched(|watch| transfer::convert(&store, &input, &output, format, dtype, watch))?,
+        )
     })
 }
 

@@ -51,10 +51,7 @@ pub struct NativeTask(Arc<AtomicBool>);
 #[napi]
 impl NativeTask {
     #[napi(constructor, catch_unwind)]
-    #[allow(
-        clippy::new_without_default,
-        reason = "JS makes it, and only so"
-    )]
+    #[allow(clippy::new_without_default, reason = "JS makes it, and only so")]
     pub fn new() -> Self {
         Self(Arc::default())
     }

@@ -31,7 +31,10 @@ pub fn fetch(
         let status = |entry: &&Entry| status::status(store, &entry.id);
         return entries.iter().map(status).collect();
     };
-    let messages: Vec<_> = failures.iter().map(|error| error.message.as_str()).collect();
+    let messages: Vec<_> = failures
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect();
     Err(CacheError::new(first.code, messages.join("\n")))
 }
 

@@ -30,6 +30,7 @@ pub mod structure;
 pub mod surroundings;
 pub mod transfer;
 pub mod turn;
+pub mod unpack;
 pub mod verify;
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use serde::Serialize;
 use tch::Device;
 
 use super::rehearsal::{self, Rehearsal};
+use crate::cache::download::request as download;
 use crate::cache::error::{ABORTED, CacheError};
 use crate::cache::fast;
 use crate::cache::manifest::Entry;
-use crate::cache::means;
+use crate::cache::network::with_means;
 use crate::cache::prepare::{self, PrepareOptions, Prepared, Readiness};
 use crate::cache::progress::{Progress, Watch};
 use crate::cache::store::Store;
@@ -83,14 +84,22 @@ pub fn warm(
         precision: settings.precision.clone(),
         ..PrepareOptions::default()
     };
-    let prepared = means::with(settings.offline, |means| {
+    let network = download::Settings {
+        offline: settings.offline,
+        ..download::Settings::default()
+    };
+    let prepared = with_means(&network, |means| {
         prepare::prepare(store, names, &options, means, watch)
     })?;
     let mut models: BTreeMap<String, Model> = BTreeMap::new();
     for mut file in prepared {
         let entry = store.manifest().entry(&file.id)?;
         let mut seconds = 0.0;
-        if let Some(path) = file.path.clone().filter(|_| file.status == Readiness::Ready) {
+        if let Some(path) = file
+            .path
+            .clone()
+            .filter(|_| file.status == Readiness::Ready)
+        {
             match load(entry, &path, &file, settings, watch) {
                 Ok(loaded) => seconds = loaded.map_or(0.0, |loaded| loaded.time.as_secs_f64()),
                 Err(error) if error.code == ABORTED => return Err(error),
@@ -101,7 +110,9 @@ pub fn warm(
                 }
             }
         }
-        let model = models.entry(file.component.clone()).or_insert_with(Model::new);
+        let model = models
+            .entry(file.component.clone())
+            .or_insert_with(Model::new);
         model.load_time_seconds += seconds;
         model.add(file);
     }
@@ -128,7 +139,9 @@ fn load(
     let precision = file.precision.as_deref().or(settings.precision.as_deref());
     match fast::dtype(entry, precision)? {
         Some((_, dtype)) => {
-            let Settings { device, threads, .. } = *settings;
+            let Settings {
+                device, threads, ..
+            } = *settings;
             rehearsal::load(path, dtype, device, threads, &mut progress).map(Some)
         }
         None if structure::can_open(entry) => rehearsal::read(path, &mut progress).map(Some),
@@ -170,11 +183,16 @@ impl Model {
 impl Report {
     fn new(names: &[String], models: BTreeMap<String, Model>) -> Self {
         let of = |outcome| {
-            let named = models.iter().filter(move |(_, model)| model.status == outcome);
+            let named = models
+                .iter()
+                .filter(move |(_, model)| model.status == outcome);
             named.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
         };
-        let (loaded, missing, wrong) =
-            (of(Outcome::Loaded), of(Outcome::Missing), of(Outcome::Error));
+        let (loaded, missing, wrong) = (
+            of(Outcome::Loaded),
+            of(Outcome::Missing),
+            of(Outcome::Error),
+        );
         let status = match (loaded.len(), models.len()) {
             (loaded, all) if loaded == all => Overall::Ready,
             (0, _) => Overall::Error,
