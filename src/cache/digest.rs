@@ -56,7 +56,8 @@ pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, Cache
             watch.check()?;
         }
     }
-    if loaded != stamp.bytes || Stamp::of(&file.metadata().map_err(io)?) != stamp {
+    let after = Stamp::of(&file.metadata().map_err(io)?);
+    if loaded != stamp.bytes || !stamp.looks_untouched(&after) {
         let message = format!("{} changed while it was read; try again", path.display());
         return Err(CacheError::new(CACHE_IO, message));
     }
@@ -81,7 +82,10 @@ pub fn compare(digest: &Digest, entry: &Entry) -> Option<Result<(), String>> {
         return Some(if *published == digest.sha256 {
             Ok(())
         } else {
-            Err(format!("its SHA-256 is {}, published is {published}", digest.sha256))
+            Err(format!(
+                "its SHA-256 is {}, published is {published}",
+                digest.sha256
+            ))
         });
     }
     let prefix = entry.prefix.as_ref()?;
@@ -92,7 +96,10 @@ pub fn compare(digest: &Digest, entry: &Entry) -> Option<Result<(), String>> {
     Some(if found.starts_with(&prefix.hex) {
         Ok(())
     } else {
-        Err(format!("its {name} is {found}, published is {}…", prefix.hex))
+        Err(format!(
+            "its {name} is {found}, published is {}…",
+            prefix.hex
+        ))
     })
 }
 
@@ -112,11 +119,28 @@ mod tests {
             digest.sha256,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
-        assert_eq!(digest.md5.as_deref(), Some("900150983cd24fb0d6963f7d28e17f72"));
-        assert!(compare(&digest, table.entry("regnety").unwrap()).unwrap().is_err());
+        assert_eq!(
+            digest.md5.as_deref(),
+            Some("900150983cd24fb0d6963f7d28e17f72")
+        );
+        assert!(
+            compare(&digest, table.entry("regnety").unwrap())
+                .unwrap()
+                .is_err()
+        );
         assert!(compare(&digest, table.entry("hmr2").unwrap()).is_none());
-        assert!(of_file(&path, table.entry("vitdet-h").unwrap(), Watch::SILENT).unwrap().md5.is_some());
-        assert!(of_file(&path, table.entry("hmr2").unwrap(), Watch::SILENT).unwrap().md5.is_none());
+        assert!(
+            of_file(&path, table.entry("vitdet-h").unwrap(), Watch::SILENT)
+                .unwrap()
+                .md5
+                .is_some()
+        );
+        assert!(
+            of_file(&path, table.entry("hmr2").unwrap(), Watch::SILENT)
+                .unwrap()
+                .md5
+                .is_none()
+        );
     }
 
     #[test]
@@ -129,7 +153,12 @@ mod tests {
         for entry in table.select("blazepose").unwrap() {
             let digest = of_file(&package.join(&entry.file), entry, Watch::SILENT).unwrap();
             assert_eq!(compare(&digest, entry), Some(Ok(())), "{}", entry.id);
-            assert_eq!(entry.exact_bytes(), Some(digest.stamp.bytes), "{}", entry.id);
+            assert_eq!(
+                entry.exact_bytes(),
+                Some(digest.stamp.bytes),
+                "{}",
+                entry.id
+            );
         }
     }
 
@@ -139,8 +168,10 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "abc").unwrap();
         let table = Manifest::built_in().unwrap();
-        let cancel = std::sync::atomic::AtomicBool::new(true);
-        let watch = Watch { cancel: &cancel, ..Watch::SILENT };
+        let watch = Watch {
+            cancelled: &|| true,
+            ..Watch::SILENT
+        };
         let error = of_file(&path, table.entry("hmr2").unwrap(), watch).unwrap_err();
         assert_eq!(error.code, crate::cache::error::ABORTED);
     }

@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::digest;
+use super::drafts::Drafts;
 use super::error::{CacheError, DOWNLOAD, MODEL_CORRUPT, OFFLINE};
 use super::files;
 use super::ledger::{How, Trust, Trusted, Wrong};
+use super::lookup;
 use super::manifest::{Entry, Origin};
-use super::owner::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::{Sight, State};
 use super::store::Store;
 use super::structure;
-use super::transfer;
 use super::turn;
 use super::verify;
 
@@ -91,7 +91,7 @@ pub fn ensure(
 
 fn cannot(store: &Store, entry: &Entry) -> CacheError {
     let sights = store.sights(entry, &store.roots());
-    transfer::unusable(entry, sights.first())
+    lookup::unusable(entry, sights.first())
 }
 
 /// The first file found that proves to be right.
@@ -137,7 +137,10 @@ fn download(store: &Store, entry: &Entry, means: Means, watch: Watch) -> Result<
         // Nothing published could prove the bytes on the way.
         let _ = files::remove_inside(store.root(), &dest);
         let from = received.url.unwrap_or_default();
-        let message = format!("{}: what came from {from} is not {}: {why}", entry.id, entry.file);
+        let message = format!(
+            "{}: what came from {from} is not {}: {why}",
+            entry.id, entry.file
+        );
         return Err(CacheError::new(DOWNLOAD, message));
     }
     let trusted = Trusted {
@@ -167,7 +170,10 @@ fn check(entry: &Entry, path: &Path, watch: Watch) -> Result<Result<(), String>,
         && let Err(fault) = structure::check(path, entry)
     {
         // What we cannot read need not be wrong: it stays, and its state says so.
-        let is_wrong = matches!(fault.wrong, Wrong::Corrupt | Wrong::Different | Wrong::Hostile);
+        let is_wrong = matches!(
+            fault.wrong,
+            Wrong::Corrupt | Wrong::Different | Wrong::Hostile
+        );
         return Ok(if is_wrong { Err(fault.why) } else { Ok(()) });
     }
     Ok(Ok(()))
@@ -189,7 +195,7 @@ fn make_way(store: &Store, entry: &Entry, dest: &Path) -> Result<(), CacheError>
     }
     match there {
         Some(sight) if !sight.is_usable() => {
-            let error = transfer::unusable(entry, Some(sight));
+            let error = lookup::unusable(entry, Some(sight));
             let message = format!("{}; it is in the way: move it away first", error.message);
             Err(CacheError::new(error.code, message))
         }
@@ -220,7 +226,11 @@ fn unpack(store: &Store, entry: &Entry, means: Means, watch: Watch) -> Result<bo
     }
     let expected = missing.iter().filter_map(|(member, _)| member.bytes).sum();
     place::create(store.root())?;
-    place::check_room(store.root(), expected, &format!("unpacking {}", archive.file))?;
+    place::check_room(
+        store.root(),
+        expected,
+        &format!("unpacking {}", archive.file),
+    )?;
     let drafts = Drafts::create(store.root())?;
     let folder = drafts.path("unpacked");
     place::create(&folder)?;
@@ -249,6 +259,8 @@ fn settle(store: &Store, member: &Entry, file: &Path, watch: Watch) -> Result<()
     let sha256 = digest::of_file(file, member, watch)?.sha256;
     files::publish(file, &dest)?;
     let trusted = Trusted::new(&sha256, How::Unpack);
-    store.ledger().trust(&member.id, &dest, trusted, Trust::Recorded)?;
+    store
+        .ledger()
+        .trust(&member.id, &dest, trusted, Trust::Recorded)?;
     Ok(())
 }

@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::dtype::DType;
-use crate::checkpoint::error::Kind;
 
 use super::digest;
-use super::error::{ABORTED, CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
+use super::drafts::Drafts;
+use super::error::{CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Verdict};
+use super::making;
 use super::manifest::Entry;
-use super::owner::Drafts;
 use super::place;
-use super::progress::{Progress, Watch};
+use super::progress::Watch;
 use super::sight::Sight;
 use super::store::Store;
 use super::verify;
@@ -49,16 +49,25 @@ pub struct FastForm {
 }
 
 /// The type called `precision`: the caller's, else the manifest's.
-pub fn dtype<'a>(entry: &'a Entry, precision: Option<&'a str>) -> Result<Option<(&'a str, DType)>, CacheError> {
+pub fn dtype<'a>(
+    entry: &'a Entry,
+    precision: Option<&'a str>,
+) -> Result<Option<(&'a str, DType)>, CacheError> {
     let Some(working) = entry.precision.as_deref() else {
         return Ok(None);
     };
     let name = precision.unwrap_or(working);
-    let known = PRECISIONS.contains(&name).then(|| DType::from_name(name)).flatten();
+    let known = PRECISIONS
+        .contains(&name)
+        .then(|| DType::from_name(name))
+        .flatten();
     known.map(|dtype| Some((name, dtype))).ok_or_else(|| {
         CacheError::new(
             INVALID_ARGUMENT,
-            format!("precision {name:?}; expected one of {}", PRECISIONS.join(", ")),
+            format!(
+                "precision {name:?}; expected one of {}",
+                PRECISIONS.join(", ")
+            ),
         )
     })
 }
@@ -68,9 +77,15 @@ pub fn path(store: &Store, entry: &Entry, sight: &Sight, precision: &str) -> Pat
     let beside = sight.path.parent().filter(|_| {
         sight.is_ours() && files::is_inside(store.root(), &sight.path).unwrap_or(false)
     });
-    match (beside, sight.path.file_stem().and_then(|stem| stem.to_str())) {
+    match (
+        beside,
+        sight.path.file_stem().and_then(|stem| stem.to_str()),
+    ) {
         (Some(folder), Some(stem)) => folder.join(format!("{stem}.{precision}.safetensors")),
-        _ => store.root().join("fast").join(format!("{}.{precision}.safetensors", entry.id)),
+        _ => store
+            .root()
+            .join("fast")
+            .join(format!("{}.{precision}.safetensors", entry.id)),
     }
 }
 
@@ -114,7 +129,10 @@ pub fn ensure(
     watch: Watch,
 ) -> Result<FastForm, CacheError> {
     let Some((precision, dtype)) = dtype(entry, Some(precision))? else {
-        let message = format!("{}: there is no fast form of a {} file", entry.id, entry.format);
+        let message = format!(
+            "{}: there is no fast form of a {} file",
+            entry.id, entry.format
+        );
         return Err(CacheError::new(INVALID_ARGUMENT, message));
     };
     if let Some(form) = find(store, entry, sight, precision) {
@@ -141,15 +159,20 @@ pub fn ensure(
         dtype: Some(dtype),
         metadata: metadata.into_iter().collect(),
     };
-    convert(source, &draft, &options, entry, watch)?;
+    making::convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
-        let message = format!("{} changed while it was converted; try again", source.display());
+        let message = format!(
+            "{} changed while it was converted; try again",
+            source.display()
+        );
         return Err(CacheError::new(MODEL_CORRUPT, message));
     }
     files::publish(&draft, &path)?;
     let trusted = Trusted::new(&written.sha256, How::Convert);
-    store.ledger().trust(&entry.id, &path, trusted, Trust::Recorded)?;
+    store
+        .ledger()
+        .trust(&entry.id, &path, trusted, Trust::Recorded)?;
     Ok(FastForm {
         id: entry.id.clone(),
         path,
@@ -177,33 +200,12 @@ fn hash_source(
     }
 }
 
-/// Conversion that tells and can be cancelled.
-pub fn convert(
-    source: &Path,
-    draft: &Path,
-    options: &convert::Options,
+fn metadata_of(
     entry: &Entry,
-    watch: Watch,
-) -> Result<(), CacheError> {
-    let mut step = |loaded: u64, total: u64| {
-        watch.step(&Progress {
-            phase: "convert",
-            model: &entry.id,
-            file: &entry.file,
-            loaded,
-            total: Some(total),
-        })
-    };
-    match convert::convert(source, draft, options, &mut step) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind == Kind::Cancelled => {
-            Err(CacheError::new(ABORTED, "the work was cancelled"))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn metadata_of(entry: &Entry, bytes: u64, sha256: &str, precision: &str) -> BTreeMap<String, String> {
+    bytes: u64,
+    sha256: &str,
+    precision: &str,
+) -> BTreeMap<String, String> {
     [
         ("pose4d.version", VERSION.to_string()),
         ("pose4d.id", entry.id.clone()),

@@ -5,16 +5,20 @@ pub mod clear;
 pub mod digest;
 pub mod discover;
 pub mod download;
+pub mod drafts;
 pub mod ensure;
 pub mod error;
 pub mod fast;
+pub mod fault;
 pub mod files;
 pub mod info;
 pub mod ledger;
 pub mod lock;
+pub mod lookup;
+pub mod making;
 pub mod manifest;
+pub mod network;
 pub mod optimize;
-pub mod owner;
 pub mod place;
 pub mod prepare;
 pub mod progress;
@@ -31,5 +35,7 @@ pub mod verify;
 mod operations_tests;
 #[cfg(test)]
 mod tidying_tests;
+#[cfg(test)]
+mod transfer_tests;
 #[cfg(test)]
 mod world_tests;

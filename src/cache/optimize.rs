@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use super::clear::{self, Kept};
 use super::digest;
+use super::download::sweep;
+use super::drafts::Draft;
 use super::error::{ABORTED, CacheError};
 use super::fast;
 use super::files;
 use super::info;
 use super::ledger::{How, Wrong};
 use super::manifest::{Entry, Origin};
-use super::owner::Draft;
 use super::progress::Watch;
 use super::sight::{self, Sight, State};
 use super::status;
@@ -24,9 +25,8 @@ use super::turn;
 use super::verify;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
-
-/// What downloads left behind: each path, and whether a living process still works on it.
-pub type Leftovers<'a> = dyn Fn(&Path) -> Vec<(PathBuf, Draft)> + 'a;
+const GONE: &str = "left behind by a process that is gone";
+const IN_USE: &str = "another process is working on it";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OptimizeOptions {
@@ -73,7 +73,6 @@ struct Tidying<'a> {
 pub fn optimize(
     store: &Store,
     options: OptimizeOptions,
-    leftovers: &Leftovers,
     watch: Watch,
 ) -> Result<Optimized, CacheError> {
     let mut tidying = Tidying {
@@ -85,7 +84,7 @@ pub fn optimize(
         },
         staying: BTreeMap::new(),
     };
-    tidying.remove_leftovers(leftovers);
+    tidying.remove_leftovers();
     let (mut originals, mut forms, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for path in info::contents(store.root()) {
         tidying.report.files_checked += 1;
@@ -127,14 +126,23 @@ impl Tidying<'_> {
             match files::remove_inside(self.store.root(), path) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return self.keep(path, "a link leads there from the cache folder; it is not ours");
+                    return self.keep(
+                        path,
+                        "a link leads there from the cache folder; it is not ours",
+                    );
                 }
                 Err(error) => {
-                    self.report.errors.push(format!("{}: {error}", path.display()));
+                    self.report
+                        .errors
+                        .push(format!("{}: {error}", path.display()));
                     return;
                 }
             }
         }
+        self.removed(path, bytes, reason);
+    }
+
+    fn removed(&mut self, path: &Path, bytes: u64, reason: impl Into<String>) {
         self.report.files_removed += 1;
         self.report.space_freed_mb += bytes as f64 / MEGABYTE;
         self.report.removed.push(Removed {
@@ -151,12 +159,33 @@ impl Tidying<'_> {
         });
     }
 
-    fn remove_leftovers(&mut self, leftovers: &Leftovers) {
+    /// Drafts and unfinished downloads that nobody works on any more.
+    fn remove_leftovers(&mut self) {
         let root = self.store.root();
-        for (path, draft) in clear::drafts(root).into_iter().chain(leftovers(root)) {
+        for (path, draft) in clear::drafts(root) {
             match draft {
-                Draft::Orphan => self.remove(&path, "left behind by a process that is gone"),
-                Draft::InUse => self.keep(&path, "another process is working on it"),
+                Draft::Orphan => self.remove(&path, GONE),
+                Draft::InUse => self.keep(&path, IN_USE),
+            }
+        }
+        for folder in clear::folders(root) {
+            let unfinished = sweep::unfinished(&folder).unwrap_or_default();
+            for one in unfinished {
+                if one.live {
+                    self.keep(&one.path, IN_USE);
+                } else if self.options.dry_run {
+                    self.removed(&one.path, one.bytes, GONE);
+                } else {
+                    let _ = sweep::sweep(&folder);
+                    match one.path.exists() {
+                        true => self.keep(&one.path, "it could not be removed"),
+                        false => self.removed(&one.path, one.bytes, GONE),
+                    }
+                }
+            }
+            // Also the locks of those that left nothing else.
+            if !self.options.dry_run {
+                let _ = sweep::sweep(&folder);
             }
         }
     }
@@ -218,7 +247,10 @@ impl Tidying<'_> {
         if is_twin {
             self.remove(path, format!("the same bytes are at {}", place.display()));
         } else {
-            self.staying.entry(bytes).or_default().push((sha256, path.to_path_buf()));
+            self.staying
+                .entry(bytes)
+                .or_default()
+                .push((sha256, path.to_path_buf()));
         }
     }
 
@@ -233,7 +265,10 @@ impl Tidying<'_> {
         // What the user brought is not ours to judge by a hash.
         let record = self.store.ledger().read(&entry.id, real);
         let is_users = |how: How| how == How::Import;
-        let from_user = record.trusted.as_ref().is_some_and(|trusted| is_users(trusted.how));
+        let from_user = record
+            .trusted
+            .as_ref()
+            .is_some_and(|trusted| is_users(trusted.how));
         if entry.source == Origin::User || from_user {
             return Ok(false);
         }
@@ -267,7 +302,10 @@ impl Tidying<'_> {
         let known = best.and_then(|sight| self.known_hash(entry, &sight));
         match known {
             Some(known) if known != source => {
-                self.remove(path, "a fast form of another original than the one there now");
+                self.remove(
+                    path,
+                    "a fast form of another original than the one there now",
+                );
             }
             Some(_) => {}
             None => self.keep(path, "a fast form whose original is not there"),
@@ -309,17 +347,14 @@ impl Tidying<'_> {
 
     /// Records of files that are gone.
     fn forget_gone(&self) {
-        for (file, record) in self.store.ledger().all() {
+        for (file, path) in self.store.ledger().all() {
             let is_gone = |path: &Path| {
                 fs::symlink_metadata(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
             };
             // Records of files elsewhere stay: a disk that is not mounted now comes back.
             let own = self.store.root().canonicalize().unwrap_or_default();
-            let stale = match &record {
-                Some(record) => record.path.starts_with(own) && is_gone(&record.path),
-                None => true,
-            };
+            let stale = path.is_none_or(|path| path.starts_with(own) && is_gone(&path));
             if stale {
                 let _ = files::remove_inside(self.store.root(), &file);
             }
@@ -359,7 +394,11 @@ fn size(path: &Path) -> u64 {
     match fs::symlink_metadata(path) {
         Ok(data) if data.is_dir() => {
             let inside = files::walk(path, &|_| true).unwrap_or_default();
-            inside.iter().filter_map(|file| fs::symlink_metadata(file).ok()).map(|data| data.len()).sum()
+            inside
+                .iter()
+                .filter_map(|file| fs::symlink_metadata(file).ok())
+                .map(|data| data.len())
+                .sum()
         }
         Ok(data) => data.len(),
         Err(_) => 0,

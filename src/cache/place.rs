@@ -122,7 +122,10 @@ mod tests {
         assert!(check_room(&folder, 1, "it").is_ok());
         let error = check_room(&folder, u64::MAX / 2, "it").unwrap_err();
         assert_eq!(error.code, super::super::error::DISK_FULL);
-        assert!(error.message.contains(&(u64::MAX / 2).to_string()), "{error}");
+        assert!(
+            error.message.contains(&(u64::MAX / 2).to_string()),
+            "{error}"
+        );
     }
 
     #[test]

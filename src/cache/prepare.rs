@@ -117,7 +117,14 @@ fn one(
         }
     }
     match result {
-        Ok((Ensured { sight, downloaded, unpacked }, form)) => {
+        Ok((
+            Ensured {
+                sight,
+                downloaded,
+                unpacked,
+            },
+            form,
+        )) => {
             prepared.downloaded = downloaded;
             prepared.unpacked = unpacked;
             prepared.converted = form.as_ref().is_some_and(|form| form.made);
@@ -130,7 +137,11 @@ fn one(
         Err((error, _)) if error.code == ABORTED => return Err(error),
         Err((error, _)) => {
             let is_missing = matches!(error.code, OFFLINE | LICENCE | MODEL_UNAVAILABLE);
-            prepared.status = if is_missing { Readiness::Missing } else { Readiness::Failed };
+            prepared.status = if is_missing {
+                Readiness::Missing
+            } else {
+                Readiness::Failed
+            };
             prepared.code = Some(error.code);
             prepared.problem = Some(error.message);
         }
@@ -140,7 +151,7 @@ fn one(
 }
 
 /// The verified file and its fast form; a failure names the file it failed on, if it had one.
-type Attempt = Result<(Ensured, Option<FastForm>), (CacheError, Option<Sight>)>;
+type Attempt = Result<(Ensured, Option<FastForm>), (CacheError, Option<Box<Sight>>)>;
 
 fn attempt(
     store: &Store,
@@ -155,7 +166,7 @@ fn attempt(
     }
     match fast_form(store, entry, &ensured, options.precision.as_deref(), watch) {
         Ok(form) => Ok((ensured, form)),
-        Err(error) => Err((error, Some(ensured.sight))),
+        Err(error) => Err((error, Some(Box::new(ensured.sight)))),
     }
 }
 

@@ -162,7 +162,10 @@ fn judge(
     if let Some(why) = sight::wrong_size(entry, record, digest.stamp.bytes, sight.repacked) {
         return corrupt(why);
     }
-    let is_users_own = record.trusted.as_ref().is_some_and(|trusted| trusted.forced);
+    let is_users_own = record
+        .trusted
+        .as_ref()
+        .is_some_and(|trusted| trusted.forced);
     if !sight.repacked && !is_users_own {
         match digest::compare(digest, entry) {
             Some(Ok(())) if entry.sha256.is_some() => {
@@ -209,9 +212,7 @@ fn judge(
 /// Other bytes under the same time of change: nobody wrote that, the disk lost it.
 fn has_rotted(record: &Record, digest: &Digest) -> Option<String> {
     let before = record.hashed.as_ref()?;
-    let same_time = before.stamp.modified == digest.stamp.modified
-        && before.stamp.bytes == digest.stamp.bytes
-        && before.stamp.inode == digest.stamp.inode;
+    let same_time = before.stamp.looks_untouched(&digest.stamp);
     (same_time && before.sha256 != digest.sha256).then(|| {
         format!(
             "its bytes changed although nobody wrote to it: SHA-256 {}, before {}",

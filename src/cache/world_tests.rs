@@ -12,6 +12,7 @@ use super::digest::hex;
 use super::ensure::{Means, Received};
 use super::error::CacheError;
 use super::manifest::Entry;
+use super::prepare::{PrepareOptions, Prepared, prepare};
 use super::progress::Watch;
 use super::store::{Options, Store};
 use super::surroundings::Surroundings;
@@ -43,7 +44,11 @@ pub fn npy(kind: &str, shape: &[u64], data: &[u8]) -> Vec<u8> {
 
 pub fn npz(arrays: &[(&str, Vec<u8>)], packed: bool) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let method = if packed { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+    let method = if packed {
+        zip::CompressionMethod::Deflated
+    } else {
+        zip::CompressionMethod::Stored
+    };
     let options = zip::write::SimpleFileOptions::default().compression_method(method);
     for (name, array) in arrays {
         zip.start_file(format!("{name}.npy"), options).unwrap();
@@ -54,7 +59,9 @@ pub fn npz(arrays: &[(&str, Vec<u8>)], packed: bool) -> Vec<u8> {
 
 /// A network of one tensor whose first element is `seed`.
 pub fn net(seed: f32) -> Vec<u8> {
-    let values = (0..1000).flat_map(|i| (seed + i as f32).to_le_bytes()).collect::<Vec<u8>>();
+    let values = (0..1000)
+        .flat_map(|i| (seed + i as f32).to_le_bytes())
+        .collect::<Vec<u8>>();
     npz(&[("w", npy("<f4", &[10, 100], &values))], false)
 }
 
@@ -73,7 +80,10 @@ pub fn body(change: impl Fn(&str, &mut Vec<u64>)) -> Vec<u8> {
     .map(|(name, mut shape)| {
         change(name, &mut shape);
         let elements = shape.iter().product::<u64>();
-        (name, npy("|u1", &shape, &vec![7; usize::try_from(elements).unwrap()]))
+        (
+            name,
+            npy("|u1", &shape, &vec![7; usize::try_from(elements).unwrap()]),
+        )
     })
     .collect();
     npz(&arrays, true)
@@ -112,7 +122,7 @@ impl World {
                     "prefix": {"algorithm": "md5", "hex": md5_start(&net(3.0))},
                 })),
                 Self::entry("bundle", "nets/bundle.tar", serde_json::json!({
-                    "urls": ["http://x/bundle.tar"], "format": "tar", "precision": null, "keys": [],
+                    "urls": ["http://x/bundle.tar"], "format": "data", "precision": null, "keys": [],
                     "unpacks": {"inner": "logs/inner.npz", "other": "**/other.npz"},
                 })),
                 Self::entry("inner", "nets/inner.npz", serde_json::json!({
@@ -133,7 +143,11 @@ impl World {
             system: folder.path().join("system"),
             ..Surroundings::default()
         };
-        Self { folder, around, fetched: AtomicUsize::new(0) }
+        Self {
+            folder,
+            around,
+            fetched: AtomicUsize::new(0),
+        }
     }
 
     fn entry(id: &str, place: &str, more: serde_json::Value) -> serde_json::Value {
@@ -201,14 +215,12 @@ impl World {
         })
     }
 
-    pub fn unpack(
-        archive: &Path,
-        patterns: &[&str],
-        folder: &Path,
-    ) -> BTreeMap<String, PathBuf> {
+    pub fn unpack(archive: &Path, patterns: &[&str], folder: &Path) -> BTreeMap<String, PathBuf> {
         assert_eq!(fs::read(archive).unwrap().len(), 600);
         let members = [("logs/inner.npz", net(4.0)), ("**/other.npz", net(5.0))];
-        let wanted = members.into_iter().filter(|(pattern, _)| patterns.contains(pattern));
+        let wanted = members
+            .into_iter()
+            .filter(|(pattern, _)| patterns.contains(pattern));
         wanted
             .map(|(pattern, bytes)| {
                 let path = folder.join(pattern.rsplit('/').next().unwrap());
@@ -239,8 +251,21 @@ pub fn files_in(folder: &Path) -> Vec<String> {
     let mut found: Vec<_> = super::files::walk(folder, &|_| true)
         .unwrap()
         .iter()
-        .map(|path| path.strip_prefix(folder).unwrap().to_string_lossy().into_owned())
+        .map(|path| {
+            path.strip_prefix(folder)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     found.sort();
     found
+}
+
+/// Prepares with the pretended network.
+pub fn prepared(world: &World, store: &Store, ids: &[&str]) -> Vec<Prepared> {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    world.with_means(false, |means| {
+        prepare(store, &ids, &PrepareOptions::default(), means, QUIET).unwrap()
+    })
 }

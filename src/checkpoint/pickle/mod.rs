@@ -7,6 +7,7 @@ pub mod globals;
 mod input;
 mod interpret;
 mod interpret_chumpy;
+mod interpret_module;
 mod interpret_numpy;
 mod interpret_sparse;
 mod interpret_torch;
@@ -55,3 +56,7 @@ fn trailing(source: &Source, start: u64, end: u64) -> Fault {
         )),
     }
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;
