@@ -76,7 +76,9 @@ fn tables<'a>(
 ) -> Parse<Vec<Table<'a>>> {
     let count = table.vector(what, index, 4).map_err(damaged)?.len() / 4;
     if count > most {
-        return Err(Fault::hostile(format!("{what}: {count}; at most {most} are read")));
+        return Err(Fault::hostile(format!(
+            "{what}: {count}; at most {most} are read"
+        )));
     }
     table.tables(what, index).map_err(damaged)
 }
@@ -143,7 +145,9 @@ impl<'a> Reader<'a> {
             },
         };
         let name = free_name(&self.contents.tensors, format!("{prefix}{name}"));
-        self.contents.tensors.insert(name, Tensor { dtype, shape, data });
+        self.contents
+            .tensors
+            .insert(name, Tensor { dtype, shape, data });
         Ok(())
     }
 
@@ -158,10 +162,11 @@ impl<'a> Reader<'a> {
     /// The bytes of a constant; none for what is only computed.
     fn data(&self, table: &Table<'a>) -> Parse<Option<Blob>> {
         let index = table.i32(2, 0).map_err(damaged)?;
-        let buffer = usize::try_from(index).ok().and_then(|index| self.buffers.get(index));
-        let buffer = buffer.ok_or_else(|| {
-            Fault::corrupt(format!("buffer {index} of {}", self.buffers.len()))
-        })?;
+        let buffer = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.buffers.get(index));
+        let buffer = buffer
+            .ok_or_else(|| Fault::corrupt(format!("buffer {index} of {}", self.buffers.len())))?;
         // Beyond two gigabytes data lie outside the FlatBuffer, which such files are not.
         let outside = buffer.u64(2, 0).map_err(damaged)?;
         if outside > 1 {
@@ -192,8 +197,10 @@ impl<'a> Reader<'a> {
         let order = table.vector("the traversal order", 0, 4).map_err(damaged)?;
         let mut expected = (0..shape.len()).flat_map(|axis| (axis as u32).to_le_bytes());
         let dims = tables(table, "the dimensions", 2, 2 * limits::MAX_DIMS)?;
-        let plain = order.len() == 4 * shape.len() && order.iter().all(|&b| expected.next() == Some(b));
-        let (Some((last, dense)), Some((&columns, outer))) = (dims.split_last(), shape.split_last())
+        let plain =
+            order.len() == 4 * shape.len() && order.iter().all(|&b| expected.next() == Some(b));
+        let (Some((last, dense)), Some((&columns, outer))) =
+            (dims.split_last(), shape.split_last())
         else {
             return Ok(None);
         };
@@ -243,7 +250,10 @@ impl<'a> Reader<'a> {
 fn name(table: &Table, index: usize) -> Parse<String> {
     let bytes = table.vector("a tensor's name", 3, 1).map_err(damaged)?;
     if bytes.len() > limits::MAX_NAME {
-        return Err(Fault::hostile(format!("a tensor's name of {} bytes", bytes.len())));
+        return Err(Fault::hostile(format!(
+            "a tensor's name of {} bytes",
+            bytes.len()
+        )));
     }
     Ok(match bytes {
         [] => format!("tensor{index}"),
@@ -258,7 +268,10 @@ fn free_name(taken: &IndexMap<String, Tensor>, name: String) -> String {
     }
     // One more than the tensors there are is always free.
     let numbered = |number: usize| format!("{name}#{number}");
-    let number = 2 + (0..taken.len()).take_while(|i| taken.contains_key(&numbered(i + 2))).count();
+    let number = 2
+        + (0..taken.len())
+            .take_while(|i| taken.contains_key(&numbered(i + 2)))
+            .count();
     numbered(number)
 }
 
@@ -267,7 +280,9 @@ fn shape(table: &Table) -> Parse<Vec<u64>> {
     if bytes.len() / 4 > limits::MAX_DIMS {
         return Err(Fault::hostile(format!("{} dimensions", bytes.len() / 4)));
     }
-    let sizes = bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let sizes = bytes
+        .chunks_exact(4)
+        .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let size = |n: i32| u64::try_from(n).map_err(|_| Fault::corrupt(format!("a size of {n}")));
     sizes.map(size).collect()
 }
@@ -314,7 +329,10 @@ impl SparseRows {
         if self.ends.len() != self.rows + 1 || self.places.len() != stored {
             return Err(contradiction());
         }
-        let dense = self.rows.saturating_mul(self.columns).saturating_mul(self.size as u64);
+        let dense = self
+            .rows
+            .saturating_mul(self.columns)
+            .saturating_mul(self.size as u64);
         let held = self.values.len + self.ends.blob.len + self.places.blob.len;
         limits::check_expansion(held, dense)
     }

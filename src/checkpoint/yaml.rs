@@ -202,7 +202,11 @@ impl Builder {
     /// Puts a value where it belongs.
     fn finish(&mut self, anchor: usize, node: Node) -> Parse<()> {
         // An anchor has a copy of its own.
-        self.weight += if anchor == 0 { node.weight } else { 2 * node.weight };
+        self.weight += if anchor == 0 {
+            node.weight
+        } else {
+            2 * node.weight
+        };
         if self.weight > MAX_WEIGHT {
             return Err(too_large());
         }
@@ -303,7 +307,11 @@ fn tagged(tag: &str, text: &str) -> Parse<Value> {
         },
         "int" | "python/int" | "python/long" => number(yaml_scalar::integer(text)),
         "float" | "python/float" => {
-            let whole = || yaml_scalar::integer(text).and_then(|n| n.as_f64()).map(Value::from);
+            let whole = || {
+                yaml_scalar::integer(text)
+                    .and_then(|n| n.as_f64())
+                    .map(Value::from)
+            };
             number(yaml_scalar::float(text).or_else(whole))
         }
         _ => Err(refused(tag)),

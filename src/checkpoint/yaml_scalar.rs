@@ -9,7 +9,9 @@ use serde_json::{Number, Value};
 pub fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return true.into(),
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return true.into();
+        }
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
             return false.into();
         }
@@ -19,7 +21,9 @@ pub fn resolve(text: &str) -> Value {
     if !text.starts_with(starts) {
         return text.into();
     }
-    integer(text).or_else(|| float(text)).unwrap_or_else(|| text.into())
+    integer(text)
+        .or_else(|| float(text))
+        .unwrap_or_else(|| text.into())
 }
 
 /// An integer: decimal, binary, octal (a leading zero), hexadecimal, base sixty.
@@ -67,7 +71,11 @@ fn sign(text: &str) -> (bool, &str) {
 fn radix(digits: &str, base: u32) -> Option<u128> {
     let digits: String = digits.chars().filter(|&c| c != '_').collect();
     let signed = digits.starts_with(['+', '-']);
-    if signed { None } else { u128::from_str_radix(&digits, base).ok() }
+    if signed {
+        None
+    } else {
+        u128::from_str_radix(&digits, base).ok()
+    }
 }
 
 /// `1:30` is ninety.
@@ -79,7 +87,9 @@ fn base_sixty(digits: &str) -> Option<u128> {
     }
     let mut value = first.parse::<u128>().ok()?;
     for part in parts {
-        value = value.checked_mul(60)?.checked_add(u128::from(sixtieth(part)?))?;
+        value = value
+            .checked_mul(60)?
+            .checked_add(u128::from(sixtieth(part)?))?;
     }
     Some(value)
 }
