@@ -5,17 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::digest;
+use super::drafts::Drafts;
 use super::error::{CacheError, DOWNLOAD, MODEL_CORRUPT, OFFLINE};
 use super::files;
 use super::ledger::{How, Trust, Trusted, Wrong};
+use super::lookup;
 use super::manifest::{Entry, Origin};
-use super::owner::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::{Sight, State};
 use super::store::Store;
 use super::structure;
-use super::transfer;
 use super::turn;
 use super::verify;
 
@@ -91,7 +91,7 @@ pub fn ensure(
 
 fn cannot(store: &Store, entry: &Entry) -> CacheError {
     let sights = store.sights(entry, &store.roots());
-    transfer::unusable(entry, sights.first())
+    lookup::unusable(entry, sights.first())
 }
 
 /// The first file found that proves to be right.
@@ -195,7 +195,7 @@ fn make_way(store: &Store, entry: &Entry, dest: &Path) -> Result<(), CacheError>
     }
     match there {
         Some(sight) if !sight.is_usable() => {
-            let error = transfer::unusable(entry, Some(sight));
+            let error = lookup::unusable(entry, Some(sight));
             let message = format!("{}; it is in the way: move it away first", error.message);
             Err(CacheError::new(error.code, message))
         }

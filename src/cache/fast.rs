@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::dtype::DType;
-use crate::checkpoint::error::Kind;
 
 use super::digest;
-use super::error::{ABORTED, CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
+use super::drafts::Drafts;
+use super::error::{CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Verdict};
+use super::making;
 use super::manifest::Entry;
-use super::owner::Drafts;
 use super::place;
-use super::progress::{Progress, Watch};
+use super::progress::Watch;
 use super::sight::Sight;
 use super::store::Store;
 use super::verify;
@@ -159,7 +159,7 @@ pub fn ensure(
         dtype: Some(dtype),
         metadata: metadata.into_iter().collect(),
     };
-    convert(source, &draft, &options, entry, watch)?;
+    making::convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
         let message = format!(
@@ -197,32 +197,6 @@ fn hash_source(
             let message = format!("{}: {why}", sight.path.display());
             Err(CacheError::new(MODEL_CORRUPT, message))
         }
-    }
-}
-
-/// Conversion that tells and can be cancelled.
-pub fn convert(
-    source: &Path,
-    draft: &Path,
-    options: &convert::Options,
-    entry: &Entry,
-    watch: Watch,
-) -> Result<(), CacheError> {
-    let mut step = |loaded: u64, total: u64| {
-        watch.step(&Progress {
-            phase: "convert",
-            model: &entry.id,
-            file: &entry.file,
-            loaded,
-            total: Some(total),
-        })
-    };
-    match convert::convert(source, draft, options, &mut step) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind == Kind::Cancelled => {
-            Err(CacheError::new(ABORTED, "the work was cancelled"))
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,16 +5,21 @@ pub mod clear;
 pub mod digest;
 pub mod discover;
 pub mod download;
+pub mod drafts;
 pub mod ensure;
 pub mod error;
 pub mod fast;
+pub mod fault;
+pub mod fetch;
 pub mod files;
 pub mod info;
 pub mod ledger;
 pub mod lock;
+pub mod lookup;
+pub mod making;
 pub mod manifest;
+pub mod network;
 pub mod optimize;
-pub mod owner;
 pub mod place;
 pub mod prepare;
 pub mod progress;
@@ -25,11 +30,14 @@ pub mod structure;
 pub mod surroundings;
 pub mod transfer;
 pub mod turn;
+pub mod unpack;
 pub mod verify;
 
 #[cfg(test)]
 mod operations_tests;
 #[cfg(test)]
 mod tidying_tests;
+#[cfg(test)]
+mod transfer_tests;
 #[cfg(test)]
 mod world_tests;

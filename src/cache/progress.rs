@@ -1,7 +1,5 @@
 //! How long work tells how far it is, and learns that nobody wants it any more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::error::{ABORTED, CacheError};
 
 /// How far a piece of work is.
@@ -22,23 +20,21 @@ pub struct Progress<'a> {
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
     pub tell: &'a (dyn Fn(&Progress) + Sync),
-    /// Looked at often; true ends the work with [`ABORTED`].
-    pub cancel: &'a AtomicBool,
+    /// Asked often; true ends the work with [`ABORTED`].
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
-
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Watch<'static> {
     /// Nobody listens, nobody cancels.
     pub const SILENT: Self = Self {
         tell: &|_| {},
-        cancel: &NEVER,
+        cancelled: &|| false,
     };
 }
 
 impl Watch<'_> {
     pub fn is_cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        (self.cancelled)()
     }
 
     pub fn check(&self) -> Result<(), CacheError> {

@@ -12,6 +12,7 @@ use super::digest::hex;
 use super::ensure::{Means, Received};
 use super::error::CacheError;
 use super::manifest::Entry;
+use super::prepare::{PrepareOptions, Prepared, prepare};
 use super::progress::Watch;
 use super::store::{Options, Store};
 use super::surroundings::Surroundings;
@@ -121,7 +122,7 @@ impl World {
                     "prefix": {"algorithm": "md5", "hex": md5_start(&net(3.0))},
                 })),
                 Self::entry("bundle", "nets/bundle.tar", serde_json::json!({
-                    "urls": ["http://x/bundle.tar"], "format": "tar", "precision": null, "keys": [],
+                    "urls": ["http://x/bundle.tar"], "format": "data", "precision": null, "keys": [],
                     "unpacks": {"inner": "logs/inner.npz", "other": "**/other.npz"},
                 })),
                 Self::entry("inner", "nets/inner.npz", serde_json::json!({
@@ -259,4 +260,12 @@ pub fn files_in(folder: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found
+}
+
+/// Prepares with the pretended network.
+pub fn prepared(world: &World, store: &Store, ids: &[&str]) -> Vec<Prepared> {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    world.with_means(false, |means| {
+        prepare(store, &ids, &PrepareOptions::default(), means, QUIET).unwrap()
+    })
 }

@@ -1,4 +1,9 @@
 //! Floor 3: blocks shared by models.
 
+pub mod attention;
+pub mod linear;
 pub mod network;
+pub mod norm;
+mod onednn;
+pub mod vit;
 pub mod weights;

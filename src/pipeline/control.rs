@@ -36,11 +36,6 @@ impl Default for JobControl {
 }
 
 impl JobControl {
-    /// Raised when the caller gives up.
-    pub fn cancelled(&self) -> &AtomicBool {
-        &self.job.cancelled
-    }
-
     /// The time limit runs from here; `None`: no limit.
     pub fn new(timeout: Option<Duration>) -> Self {
         // A limit beyond what the clock can express is no limit.

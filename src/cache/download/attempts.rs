@@ -25,7 +25,8 @@ pub struct Attempts<'a> {
     source: usize,
     /// Attempts in a row that led nowhere.
     failures: u32,
-    /// The most bytes ever held.
+    begun: bool,
+    /// The most bytes held since this source began.
     best: u64,
     /// This source does not continue partials as it should.
     no_ranges: bool,
@@ -50,6 +51,7 @@ impl<'a> Attempts<'a> {
             client,
             source: 0,
             failures: 0,
+            begun: false,
             best: 0,
             no_ranges: false,
             pieced: false,
@@ -65,8 +67,8 @@ impl<'a> Attempts<'a> {
         watch: &mut Watch<'_>,
         partial: &mut Partial,
     ) -> Result<Outcome, Failure> {
-        if self.best == 0 {
-            (self.best, self.resumed_from) = (partial.held(), partial.held());
+        if !self.begun {
+            (self.begun, self.best, self.resumed_from) = (true, partial.held(), partial.held());
             self.pieced = self.best > 0;
         }
         loop {
@@ -143,17 +145,18 @@ impl<'a> Attempts<'a> {
             same_source,
         };
         let plan = reply::plan(reply.status(), reply.headers(), &asked)?;
-        if range.from > 0 && matches!(plan, reply::Plan::Whole { .. }) {
-            // From the beginning after all, as soon as its first bytes have been seen.
-            (self.pieced, self.resumed_from) = (false, 0);
-        }
+        let restarts = partial.restarts();
         let mut body = Body {
             request: self.request,
             settings: self.settings,
             watch,
-            partial,
+            partial: &mut *partial,
         };
-        body.receive(url, &mut reply, &plan).await
+        let result = body.receive(url, &mut reply, &plan).await;
+        if partial.restarts() != restarts {
+            (self.pieced, self.resumed_from) = (false, 0);
+        }
+        result
     }
 
     /// What to ask for, and whether `url` is where the bytes held came from.
@@ -220,7 +223,7 @@ impl<'a> Attempts<'a> {
     pub async fn wrong_bytes(&mut self, why: String, partial: &mut Partial) -> Result<(), Failure> {
         if self.pieced {
             (self.pieced, self.no_ranges) = (false, true);
-            self.resumed_from = 0;
+            (self.best, self.resumed_from) = (0, 0);
             return partial.forget().await;
         }
         self.corrupt += 1;
@@ -238,6 +241,7 @@ impl<'a> Attempts<'a> {
             .push(format!("{}: {why}", client::public_url(url)));
         self.source += 1;
         self.failures = 0;
+        self.best = 0;
         self.no_ranges = false;
     }
 

@@ -1,7 +1,7 @@
 //! One request with its redirects, and what went wrong with it in plain words.
 
 use std::collections::HashSet;
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -212,27 +212,34 @@ pub fn explain(error: &reqwest::Error) -> Failure {
 }
 
 fn tls(error: &reqwest::Error, text: &str) -> Option<Failure> {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let wrapped = inner
-            .downcast_ref::<io::Error>()
-            .and_then(|error| error.get_ref())
-            .and_then(|error| error.downcast_ref::<rustls::Error>());
-        match wrapped.or_else(|| inner.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(why)) => {
-                return Some(Failure::source(format!(
-                    "the server's certificate is not trusted ({why:?}); behind a company's proxy, \
-                     name its certificate in SSL_CERT_FILE"
-                )));
-            }
-            Some(rustls::Error::InvalidMessage(_)) => {
-                return Some(Failure::source(format!(
-                    "the server does not speak TLS: {text}"
-                )));
-            }
-            Some(_) => return Some(Failure::retry(format!("TLS failed: {text}"))),
-            None => cause = inner.source(),
+    match tls_cause(error)? {
+        rustls::Error::InvalidCertificate(why) => Some(Failure::source(format!(
+            "the server's certificate is not trusted ({why:?}); behind a company's proxy, name its \
+             certificate in SSL_CERT_FILE"
+        ))),
+        rustls::Error::InvalidMessage(_) => Some(Failure::source(format!(
+            "the server does not speak TLS: {text}"
+        ))),
+        _ => Some(Failure::retry(format!("TLS failed: {text}"))),
+    }
+}
+
+/// The error of TLS among the causes, in whatever it is wrapped.
+fn tls_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = Some(error);
+    // Wrappers are few; a circle of causes would be a bug of somebody else.
+    for _ in 0..32 {
+        let error = cause?;
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
         }
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
 }

@@ -11,7 +11,9 @@
 pub mod attempts; // the sources in turn: retries, pauses, reasons
 pub mod body; // bytes of one reply → partial
 pub mod client; // requests, redirects, what went wrong in words
+pub mod crash; // steps between which a process may die
 pub mod digest; // hashes on the way
+pub mod disk; // renames, life signs
 pub mod fault; // how a failure is dealt with
 pub mod meter; // rate, time left, at most ten reports a second
 pub mod owner; // which process, and whether it still lives
@@ -29,8 +31,18 @@ pub mod watch; // cancellation and reports while waiting
 #[cfg(test)]
 mod behaviour_tests;
 #[cfg(test)]
+mod campaign_tests;
+#[cfg(test)]
+mod child_tests;
+#[cfg(test)]
+mod download_tests;
+#[cfg(test)]
 mod faults_more_tests;
 #[cfg(test)]
 mod faults_tests;
 #[cfg(test)]
 mod server_tests;
+#[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
+mod transport_tests;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinHandle;
 
+use super::crash;
 use super::digest::{Digests, Hashers};
+use super::disk;
 use super::fault::{self, Failure};
 use super::owner;
 use super::places::{self, COPY, DATA, Mine, Place};
@@ -26,6 +28,8 @@ pub struct Partial {
     mine: Option<Mine>,
     file: Option<File>,
     held: u64,
+    /// How often the bytes were dropped.
+    restarts: u32,
     /// None of the bytes so far.
     fresh: Hashers,
     hashers: Hashers,
@@ -63,6 +67,7 @@ impl Partial {
             mine: Some(mine),
             file: None,
             held: 0,
+            restarts: 0,
             fresh: Hashers::new(request),
             hashers: Hashers::new(request),
             state: State::default(),
@@ -83,6 +88,11 @@ impl Partial {
 
     pub fn held(&self) -> u64 {
         self.held
+    }
+
+    /// How often the bytes held were dropped for others.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
     }
 
     pub fn state(&self) -> &State {
@@ -129,7 +139,9 @@ impl Partial {
         self.file = Some(file.map_err(|error| self.failed("create", &path, &error))?);
         self.held = 0;
         self.synced = 0;
+        self.restarts += 1;
         self.hashers = self.fresh.clone();
+        crash::step("an empty file is made");
         Ok(())
     }
 
@@ -143,6 +155,7 @@ impl Partial {
             Ok(()) => {
                 mine.path = path;
                 mine.to_copy = false;
+                crash::step("bytes are nobody else's");
                 Ok(())
             }
             Err(error) => {
@@ -189,12 +202,19 @@ impl Partial {
         let len = state.believable(len, owner::boot().as_deref());
         self.state = state;
         let target = File::create(&to).map_err(|error| self.failed("create", &to, &error))?;
-        if !self.take_in(&source, len, Some(&target), watch)? {
+        let same = self.take_in(&source, len, Some(&target), watch)?;
+        // What is open cannot be renamed on every system.
+        drop((source, target));
+        if !same {
             return self.clear();
         }
+        crash::step("bytes are copied");
         fs::rename(&to, &from).map_err(|error| self.failed("rename", &to, &error))?;
+        crash::step("the copy has replaced the original");
         self.safe_to_write()?;
-        self.file = Some(target);
+        let path = self.data();
+        let file = OpenOptions::new().append(true).open(&path);
+        self.file = Some(file.map_err(|error| self.failed("open", &path, &error))?);
         Ok(())
     }
 
@@ -290,6 +310,7 @@ impl Partial {
         if let Err(error) = file.write_all(bytes) {
             return Err(self.failed("write to", &path, &error));
         }
+        crash::step("bytes are stored");
         self.hashers.update(bytes);
         self.held += bytes.len() as u64;
         self.sync_if_due();
@@ -302,11 +323,9 @@ impl Partial {
             return Ok(());
         }
         self.last_beat = Instant::now();
-        let now = SystemTime::now();
-        // While a copy is made, the original is another's; the folder's own time would need a handle.
         match &self.file {
-            Some(file) => drop(file.set_modified(now)),
-            None => touch(&self.data(), now),
+            Some(file) => drop(file.set_modified(SystemTime::now())),
+            None => disk::touch(&self.data()),
         }
         if self.path().is_dir() {
             Ok(())
@@ -340,6 +359,7 @@ impl Partial {
         let (state, path) = (self.state.clone(), self.path());
         self.syncing = Some(tokio::task::spawn_blocking(move || {
             file.sync_all()?;
+            crash::step("bytes are on the disk");
             state.write(&path)
         }));
     }
@@ -374,7 +394,7 @@ impl Partial {
         let renamed = if over {
             fs::rename(&from, &to)
         } else {
-            rename_beside(&from, &to)
+            disk::rename_beside(&from, &to)
         };
         match renamed {
             Ok(()) => {}
@@ -383,8 +403,10 @@ impl Partial {
             }
             Err(error) => return Err(self.failed("give the final name to", &from, &error)),
         }
-        sync_folder(&self.place.folder);
+        crash::step("the file has its final name");
+        disk::sync_folder(&self.place.folder);
         self.discard();
+        crash::step("the partial is gone");
         Ok(Publication::Done)
     }
 
@@ -400,43 +422,11 @@ impl Partial {
 impl Drop for Partial {
     /// However a run ends, what it fetched is left to the next one.
     fn drop(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            disk::release(&file);
+        }
         if let Some(mine) = self.mine.take() {
             places::give_back(&self.place, &mine);
         }
     }
-}
-
-fn touch(path: &Path, now: SystemTime) {
-    if let Ok(file) = OpenOptions::new().append(true).open(path) {
-        let _ = file.set_modified(now);
-    }
-}
-
-/// A rename that does not replace anything.
-fn rename_beside(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Network file systems know no such rename.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-            other => return Ok(other?),
-        }
-    }
-    // Whatever appears between these two lines was verified as well.
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
-    fs::rename(from, to)
-}
-
-fn sync_folder(folder: &Path) {
-    #[cfg(unix)]
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::crash;
 use super::owner::{Life, Owner, Working};
 use super::state;
 use crate::cache::lock::{self, Lock, Outcome};
@@ -15,6 +16,8 @@ pub const DATA: &str = "data";
 pub const COPY: &str = "copy";
 pub const LOCK: &str = ".part.lock";
 const EXTENSION: &str = ".part";
+/// All that is ever in a partial's folder.
+const FILES: [&str; 4] = [COPY, DATA, state::NEW_NAME, state::NAME];
 const TO_COPY: &str = ".copy";
 /// How long to let a rival who came at the same moment show itself.
 const SETTLE: Duration = Duration::from_millis(30);
@@ -99,6 +102,9 @@ pub fn scan(folder: &Path) -> io::Result<Vec<Found>> {
             continue;
         }
         let path = entry.path();
+        if parsed.1.is_none() && !is_ours(&path) {
+            continue;
+        }
         let data = fs::metadata(path.join(DATA)).ok();
         let seen = data.clone().or_else(|| fs::metadata(&path).ok());
         found.push(Found {
@@ -113,6 +119,15 @@ pub fn scan(folder: &Path) -> io::Result<Vec<Found>> {
     }
     found.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
     Ok(found)
+}
+
+/// Whether a folder that names no owner holds nothing but what a download puts there.
+fn is_ours(path: &Path) -> bool {
+    let ours = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.map(|entry| entry.file_name());
+        name.is_ok_and(|name| FILES.iter().any(|ours| name == *ours))
+    };
+    fs::read_dir(path).is_ok_and(|entries| entries.into_iter().all(ours))
 }
 
 /// `<name>[.<owner>[.copy]].part` → name, owner, whether it is still to be copied.
@@ -134,8 +149,9 @@ fn parse(file_name: &str) -> Option<(String, Option<Owner>, bool)> {
 /// Removes a partial's folder: what we put there, and nothing else. Returns the bytes freed.
 pub fn remove(path: &Path) -> u64 {
     let bytes = fs::metadata(path.join(DATA)).map_or(0, |data| data.len());
-    for name in [COPY, DATA, state::NEW_NAME, state::NAME] {
+    for name in FILES {
         let _ = fs::remove_file(path.join(name));
+        crash::step("a file of a partial is removed");
     }
     match fs::remove_dir(path) {
         Ok(()) => bytes,
@@ -308,6 +324,7 @@ impl Claims {
             };
             match fs::rename(&best.path, &path) {
                 Ok(()) => {
+                    crash::step("a partial is taken over");
                     for other in others {
                         claim_and_remove(other, &self.place);
                     }
@@ -320,6 +337,7 @@ impl Claims {
         }
         let path = self.place.active(&owner);
         fs::create_dir(&path)?;
+        crash::step("a folder is made");
         Ok(Some(mine(path, false, lock)))
     }
 

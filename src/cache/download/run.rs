@@ -20,6 +20,8 @@ use crate::cache::error::{ABORTED, CACHE_IO, CacheError, DOWNLOAD, INVALID_ARGUM
 
 /// How often a process that waits for another looks again.
 const LOOK: Duration = Duration::from_millis(100);
+/// Pause before a download that another process took over is looked for again.
+const LOST: Duration = Duration::from_millis(20);
 const PIECE: usize = 1 << 20;
 
 /// Fetches one file and returns when it lies under its final name, verified, or not at all.
@@ -58,6 +60,18 @@ pub fn download(
     result
 }
 
+fn into_error(failure: Failure) -> CacheError {
+    match failure {
+        Failure::Stop(error) => error,
+        Failure::Lost => CacheError::new(DOWNLOAD, "another process took the download over"),
+        Failure::Retry { why, .. }
+        | Failure::Slow { why }
+        | Failure::Source { why }
+        | Failure::Corrupt { why }
+        | Failure::Restart { why } => CacheError::new(DOWNLOAD, why),
+    }
+}
+
 struct Run<'a> {
     request: &'a Request,
     settings: &'a Settings,
@@ -75,12 +89,9 @@ impl Run<'_> {
                     self.watch.meter.finish(fetched.bytes);
                     return Ok(fetched);
                 }
-                Err(Failure::Lost) => continue,
-                Err(Failure::Stop(error)) => return Err(self.named(error)),
-                Err(other) => {
-                    let why = format!("{other:?}");
-                    return Err(CacheError::new(DOWNLOAD, why));
-                }
+                // Somebody else has it: look again, without haste.
+                Err(Failure::Lost) => self.watch.sleep(None, LOST).await.map_err(into_error)?,
+                Err(failure) => return Err(self.named(into_error(failure))),
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::crash;
 use super::request::Request;
 
 pub const NAME: &str = "state.json";
@@ -55,7 +56,10 @@ impl State {
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         drop(file);
-        fs::rename(new, folder.join(NAME))
+        crash::step("a new state is written");
+        fs::rename(new, folder.join(NAME))?;
+        crash::step("the new state is the state");
+        Ok(())
     }
 
     /// Whether bytes of this state may be part of what `request` asks for.

@@ -9,15 +9,18 @@ mod literal;
 mod text;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::DeflateDecoder;
 
 use super::blob::{Blob, Encoding};
 use super::checkpoint::{Contents, Opaque};
-use super::error::{Fault, Parse};
+use super::error::{Fault, Kind as FaultKind, Parse};
 use super::limits::MAX_TENSORS;
+use super::pickle;
 use super::source::{Source, read_vec};
 use super::tensor::Tensor;
+use super::zip::Effort;
 use array::Array;
 use header::Header;
 use layout::{Kind, Layout};
@@ -37,7 +40,7 @@ pub fn looks_like(head: &[u8]) -> bool {
 /// Reads the one array of a `.npy` file.
 pub fn read(source: &Source) -> Parse<Contents> {
     let blob = Blob::raw(source, 0, source.len())?;
-    let mut arrays = Arrays::default();
+    let mut arrays = Arrays::new(Effort::new(source.len()));
     if !arrays.add(ONLY, &blob)? {
         return Err(header::no_magic());
     }
@@ -45,14 +48,22 @@ pub fn read(source: &Source) -> Parse<Contents> {
 }
 
 /// What the arrays of a file hold.
-#[derive(Default)]
 pub struct Arrays {
     pub contents: Contents,
+    effort: Effort,
     /// Memory that texts take so far.
     texts: u64,
 }
 
 impl Arrays {
+    pub fn new(effort: Effort) -> Self {
+        Self {
+            contents: Contents::default(),
+            effort,
+            texts: 0,
+        }
+    }
+
     /// Adds the array in `blob` under `name`; false when it holds none.
     ///
     /// Numbers become tensors (`name`, or `name.field` for records), short texts values, and
@@ -96,7 +107,11 @@ impl Arrays {
                 self.insert(name.to_owned(), tensor)
             }
             Kind::Record(fields) => array.fields(name, fields, 0, &mut |name, found| match found {
-                Ok(tensor) => self.insert(name, tensor),
+                // Every field goes through all of the records.
+                Ok(tensor) => {
+                    self.effort.spend_bytes(array.blob.len)?;
+                    self.insert(name, tensor)
+                }
                 Err(layout) => self.list(name, layout),
             }),
             Kind::Unicode | Kind::Bytes if self.has_room(text::cost(array)) => {
@@ -104,8 +119,73 @@ impl Arrays {
                 self.contents.values.insert(name.to_owned(), value);
                 Ok(())
             }
+            Kind::Object => self.objects(name, array, layout),
             _ => self.list(name.to_owned(), layout),
         }
+    }
+
+    /// Objects are a pickle: it is read as any other, and nothing in it is run.
+    fn objects(&mut self, name: &str, array: &Array, layout: &Layout) -> Parse<()> {
+        let head = array.head.len() as u64;
+        let Blob { offset, len, .. } = array.blob;
+        let (source, start, end) = match array.blob.encoding {
+            Encoding::Raw => (array.blob.source.clone(), offset + head, offset + len),
+            _ if self.has_room(len) => {
+                let bytes: Source = Arc::new(array.blob.read(len)?);
+                (bytes, head, len)
+            }
+            _ => return self.list(name.to_owned(), layout),
+        };
+        let pickle = pickle::parse(&source, start, end)?;
+        if pickle.end != end {
+            let behind = end - pickle.end;
+            return Err(Fault::corrupt(format!(
+                "{behind} bytes follow the pickle's end"
+            )));
+        }
+        match pickle::contents(&pickle, &source, None) {
+            Ok(found) => self.take(name, found),
+            // Nothing but objects that only Python could make.
+            Err(fault) if fault.kind == FaultKind::Unsupported => {
+                self.list(name.to_owned(), layout)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Takes over what a pickle holds; that of a file's only array keeps its names.
+    fn take(&mut self, name: &str, found: Contents) -> Parse<()> {
+        if name == ONLY && self.contents.tensors.is_empty() {
+            self.contents = found;
+            if let Some(value) = self.contents.values.remove("") {
+                self.contents.values.insert(ONLY.to_owned(), value);
+            }
+            return self.count();
+        }
+        let path = |inner: &str| match inner {
+            "" | ONLY => name.to_owned(),
+            inner => format!("{name}.{inner}"),
+        };
+        let root = found.root;
+        for (inner, tensor) in found.tensors {
+            let inner = match root.as_str() {
+                "" => inner,
+                root => format!("{root}.{inner}"),
+            };
+            self.insert(path(&inner), tensor)?;
+        }
+        for (inner, tensor) in found.others {
+            self.insert(path(&inner), tensor)?;
+        }
+        for (inner, value) in found.values {
+            self.contents.values.insert(path(&inner), value);
+        }
+        for opaque in found.opaque {
+            let path = path(&opaque.path);
+            self.count()?;
+            self.contents.opaque.push(Opaque { path, ..opaque });
+        }
+        Ok(())
     }
 
     /// Whether texts that take `bytes` of memory may be kept as values.

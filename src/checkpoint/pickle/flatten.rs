@@ -120,6 +120,10 @@ impl<'a> Walk<'a> {
                 self.found.unread.push(met);
                 return Ok(());
             }
+            Meaning::Module { class, parts } => {
+                self.note(class)?;
+                Children::Named(self.named(&parts)?)
+            }
             Meaning::Map(pairs) if pairs.is_empty() => {
                 return self.value(Json::Object(<_>::default()));
             }

@@ -29,6 +29,11 @@ pub(super) enum Meaning<'a> {
     Map(Cow<'a, [(Id, Id)]>),
     List(Cow<'a, [Id]>),
     Plain(serde_json::Value),
+    /// A model pickled whole: its class, and its parameters, buffers and parts by name.
+    Module {
+        class: String,
+        parts: Vec<(Id, Id)>,
+    },
     /// Something else, by its class.
     Opaque(String),
     /// A tensor of a kind that is not read: a fault where weights are wanted, else opaque.
@@ -209,6 +214,9 @@ impl<'a> Reader<'a> {
     }
 
     fn call(&self, made: Made<'a>) -> Parse<Step<'a>> {
+        if let Some(module) = self.module(made)? {
+            return Ok(module);
+        }
         let Global { module, name } = made.global;
         let top = module.split('.').next().unwrap_or(module);
         match top {

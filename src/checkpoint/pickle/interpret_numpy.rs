@@ -111,7 +111,14 @@ impl<'a> Reader<'a> {
         let kind = self.kind(dtype)?;
         let shape = self.sizes(shape)?;
         let Some(dtype) = kind.dtype else {
-            return Ok(Step::opaque(format!("{class} of {}", kind.name)));
+            // An array of objects keeps them in a list; one without dimensions is its object.
+            return Ok(match self.pickle.value(data) {
+                Value::List(items) => match items.as_slice() {
+                    &[only] if shape.is_empty() => Step::Like(only),
+                    items => Step::list(items),
+                },
+                _ => Step::opaque(format!("{class} of {}", kind.name)),
+            });
         };
         let tensor = self.tensor(dtype, kind.big_endian, shape, order, data)?;
         Ok(Step::Is(Meaning::Tensor(tensor)))

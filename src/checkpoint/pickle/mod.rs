@@ -8,6 +8,7 @@ pub mod globals;
 mod input;
 mod interpret;
 mod interpret_chumpy;
+mod interpret_module;
 mod interpret_numpy;
 mod interpret_sparse;
 mod interpret_torch;

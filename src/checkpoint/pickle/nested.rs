@@ -11,7 +11,7 @@ use super::super::error::{Fault, Parse};
 use super::super::source::{Source, read_vec};
 use super::machine::parse;
 use super::storage::{PersistentId, Storage, persistent_id};
-use super::value::{Pickle, Value};
+use super::value::Value;
 
 /// `torch.serialization.MAGIC_NUMBER`, two's complement, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -23,7 +23,6 @@ const HEAD: u64 = 64 << 10;
 /// What stands before the values.
 struct Head {
     id: PersistentId,
-    big_endian: bool,
     /// Where the values begin.
     end: u64,
 }
@@ -55,7 +54,8 @@ pub fn storage(source: &Source, offset: u64, stored: u64, encoding: Encoding) ->
         blob: Blob::encoded(source, offset + skipped, stored, size, encoding)?,
         dtype: head.id.dtype,
         elements: head.id.elements,
-        big_endian: head.big_endian,
+        // Every machine writes them so, whatever it says of itself.
+        big_endian: false,
     })
 }
 
@@ -100,7 +100,6 @@ fn head(text: &[u8], whole: bool, encoding: Encoding) -> Parse<Head> {
     }
     Ok(Head {
         id,
-        big_endian: is_big_endian(&system),
         end: keys.end + 8,
     })
 }
@@ -123,15 +122,4 @@ fn spelt_length(text: &[u8], decoded: u64, encoding: Encoding) -> Parse<u64> {
         return Err(Fault::corrupt("a storage that ends before its values"));
     }
     Ok(at as u64)
-}
-
-/// `{'little_endian': False, …}`
-fn is_big_endian(system: &Pickle) -> bool {
-    match system.value(system.root) {
-        Value::Dict(pairs) => pairs.iter().any(|&(key, value)| {
-            let no = matches!(system.value(value), Value::Bool(false));
-            no && system.text(key).as_deref() == Some("little_endian")
-        }),
-        _ => false,
-    }
 }
