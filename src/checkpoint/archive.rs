@@ -46,7 +46,8 @@ pub fn gunzip(source: &Source, scratch: Option<&Path>) -> Parse<Source> {
     loop {
         let mut decoder = GzDecoder::new(input);
         unpack(&mut decoder, source, &mut unpacked, &mut |piece| {
-            out.write_all(piece).map_err(|error| no_room(&folder, &error))
+            out.write_all(piece)
+                .map_err(|error| no_room(&folder, &error))
         })?;
         input = decoder.into_inner();
         if is_over(&mut input)? {
@@ -96,7 +97,10 @@ fn bad_gzip(error: &io::Error) -> Fault {
 fn no_room(folder: &Path, error: &io::Error) -> Fault {
     Fault::new(
         Kind::Io,
-        format!("cannot unpack to {}: {error}; make room there", folder.display()),
+        format!(
+            "cannot unpack to {}: {error}; make room there",
+            folder.display()
+        ),
     )
 }
 
@@ -159,10 +163,16 @@ pub fn read(
 ) -> Parse<Contents> {
     let mut all = Contents::default();
     let mut unknown = Vec::new();
+    let mut names = 0;
     for (name, member) in members(source)? {
         let place = |fault: Fault| fault.within(format_args!("member {name:?}"));
         match open(&name, member).map_err(place)? {
-            Some(contents) => add(&mut all, &name, contents)?,
+            Some(contents) => {
+                let count = contents.tensors.len() + contents.others.len() + contents.opaque.len();
+                names += (name.len() * count) as u64;
+                limits::check_names(source.len(), names)?;
+                add(&mut all, &name, contents)?;
+            }
             None => unknown.push(Value::from(name)),
         }
     }
@@ -182,8 +192,14 @@ fn add(all: &mut Contents, member: &str, found: Contents) -> Parse<()> {
     }
     rename(&mut all.tensors, member, found.tensors);
     rename(&mut all.others, member, found.others);
+    if all.tensors.len() + all.others.len() < count {
+        return Err(Fault::corrupt(format!(
+            "a tensor of {member:?} has the name of another member's"
+        )));
+    }
     if !found.values.is_empty() {
-        all.values.insert(member.to_owned(), Map::into(found.values));
+        all.values
+            .insert(member.to_owned(), Map::into(found.values));
     }
     let inside = |Opaque { path, class }| Opaque {
         path: format!("{member}:{path}"),
@@ -193,11 +209,7 @@ fn add(all: &mut Contents, member: &str, found: Contents) -> Parse<()> {
     Ok(())
 }
 
-fn rename(
-    all: &mut IndexMap<String, Tensor>,
-    member: &str,
-    found: IndexMap<String, Tensor>,
-) {
+fn rename(all: &mut IndexMap<String, Tensor>, member: &str, found: IndexMap<String, Tensor>) {
     let inside = |(name, tensor)| (format!("{member}:{name}"), tensor);
     all.extend(found.into_iter().map(inside));
 }

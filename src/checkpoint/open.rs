@@ -1,12 +1,13 @@
 //! Tells what a file is by its first bytes and hands it to that format's reader.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-use super::{hdf5, npy, npz, pickle, safetensors, torch_legacy, torch_script, torch_zip, zip};
+use super::{archive, hdf5, npy, npz, pickle, safetensors, tflite_weights, yaml};
+use super::{torch_legacy, torch_script, torch_zip, zip};
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -17,9 +18,44 @@ pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
 
 /// Opens bytes from anywhere; `path` is what errors call them.
 pub fn open_source(source: Source, path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let format = sniff(&source, path).map_err(|fault| fault.at(path))?;
+    let (format, source) = unpacked(source, path).map_err(|fault| fault.at(path))?;
     let contents = read(format, &source).map_err(|fault| fault.at(path))?;
     Checkpoint::new(path, format, source, contents)
+}
+
+/// The format, and the bytes that are in it: a `.gz` file is what it holds.
+fn unpacked(source: Source, path: &Path) -> Parse<(Format, Source)> {
+    let format = sniff(&source, path)?;
+    if format != Format::Gzip {
+        return Ok((format, source));
+    }
+    let source = archive::gunzip(&source, None)?;
+    match sniff(&source, &without_gz(path))? {
+        Format::Gzip => Err(Fault::hostile("gzip data inside gzip data")),
+        format => Ok((format, source)),
+    }
+}
+
+fn without_gz(path: &Path) -> PathBuf {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("tgz") => path.with_extension("tar"),
+        _ => path.with_extension(""),
+    }
+}
+
+/// A file in an archive; nothing for what is no checkpoint, or an archive itself.
+fn member(name: &str, source: Source) -> Parse<Option<Contents>> {
+    if source.is_empty() {
+        return Ok(None);
+    }
+    let read = sniff(&source, Path::new(name)).and_then(|format| match format {
+        Format::Tar | Format::Gzip => Ok(None),
+        format => read(format, &source).map(Some),
+    });
+    match read {
+        Err(fault) if fault.kind == Kind::Format => Ok(None),
+        read => read,
+    }
 }
 
 fn read(format: Format, source: &Source) -> Parse<Contents> {
@@ -32,7 +68,11 @@ fn read(format: Format, source: &Source) -> Parse<Contents> {
         Format::TorchLegacy => torch_legacy::read(source),
         Format::TorchScript => torch_script::read(source),
         Format::TorchZip => torch_zip::read(source),
-        other => Err(Fault::unsupported(format!("{other:?} is not read yet"))),
+        Format::Tflite => tflite_weights::read(source),
+        Format::Tar => archive::read(source, &mut member),
+        Format::Yaml => yaml::read(source),
+        // Unpacked before it comes here.
+        Format::Gzip => Err(Fault::hostile("gzip data inside gzip data")),
     }
 }
 
