@@ -137,6 +137,55 @@ fn a_fault_in_a_member_names_it() {
     assert!(fault.message.contains("logs/weights.npy"), "{fault}");
 }
 
+/// A tar archive of files and of hard links.
+fn tar(files: &[(String, &[u8])], links: &[(String, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut header = |name: &str, kind: u8, target: &str, data: &[u8]| {
+        let mut block = [0; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{:011o}", data.len()).as_bytes());
+        block[148..156].fill(b' ');
+        block[156] = kind;
+        block[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        block[257..263].copy_from_slice(b"ustar\0");
+        let sum: u32 = block.iter().map(|&b| u32::from(b)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        out.extend(block);
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(512), 0);
+    };
+    for (name, data) in files {
+        header(name, b'0', "", data);
+    }
+    for (name, target) in links {
+        header(name, b'1', target, b"");
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+#[test]
+fn one_file_under_many_names_is_not_read_over_and_over() {
+    let noise = vec![b'#'; 1 << 20];
+    let files = [("a.yaml".to_owned(), noise.as_slice())];
+    let links: Vec<_> = (0..1000).map(|i| (format!("{i}.yaml"), "a.yaml")).collect();
+    let start = Instant::now();
+    let file = tar(&files, &links);
+    let fault = open_source(Arc::new(file), "a.tar".as_ref()).err().unwrap();
+    assert_eq!(fault.kind, Kind::Hostile, "{fault}");
+    let zeros = std::fs::read(fixture("weights.npy.gz")).unwrap();
+    let files: Vec<_> = (0..65)
+        .map(|i| (format!("{i}.npy.gz"), zeros.as_slice()))
+        .collect();
+    let whole = open_source(Arc::new(tar(&files[..64], &[])), "a.tar".as_ref()).unwrap();
+    assert_eq!(whole.tensors().len(), 64);
+    let fault = open_source(Arc::new(tar(&files, &[])), "a.tar".as_ref())
+        .err()
+        .unwrap();
+    assert!(fault.message.contains("compressed files"), "{fault}");
+    assert!(start.elapsed().as_secs_f64() < 2.0);
+}
+
 #[test]
 fn signatures_are_known() {
     let head = |name: &str| std::fs::read(fixture(name)).unwrap()[..300].to_vec();

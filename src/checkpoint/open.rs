@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-use super::{archive, hdf5, npy, npz, pickle, safetensors, tflite_weights, yaml};
-use super::{torch_legacy, torch_script, torch_zip, zip};
+use super::{
+    archive, hdf5, npy, npz, pickle, safetensors, tflite_weights, torch_legacy, torch_script,
+    torch_zip, yaml, zip,
+};
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -17,44 +19,66 @@ pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
 }
 
 /// Opens bytes from anywhere; `path` is what errors call them.
+///
+/// What is compressed is unpacked first, to a file without a name in the system's folder for
+/// temporary files (`TMPDIR`).
 pub fn open_source(source: Source, path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let (format, source) = unpacked(source, path).map_err(|fault| fault.at(path))?;
-    let contents = read(format, &source).map_err(|fault| fault.at(path))?;
-    Checkpoint::new(path, format, source, contents)
+    let found = identify(source, path, 0).map_err(|fault| fault.at(path))?;
+    Checkpoint::new(path, found.format, found.source, found.contents)
 }
 
-/// The format, and the bytes that are in it: a `.gz` file is what it holds.
-fn unpacked(source: Source, path: &Path) -> Parse<(Format, Source)> {
+/// A file's contents, once what it was wrapped in is off.
+struct Found {
+    format: Format,
+    source: Source,
+    contents: Contents,
+}
+
+/// Most archives around a checkpoint: a compressed file in an archive.
+const MAX_WRAPPINGS: usize = 2;
+
+fn identify(source: Source, path: &Path, wrappings: usize) -> Parse<Found> {
     let format = sniff(&source, path)?;
-    if format != Format::Gzip {
-        return Ok((format, source));
+    let archived = matches!(format, Format::Gzip | Format::Tar);
+    if archived && wrappings == MAX_WRAPPINGS + 1 {
+        return Err(Fault::hostile(
+            "an archive in an archive in an archive; unpack the outer ones first",
+        ));
     }
-    let source = archive::gunzip(&source, None)?;
-    match sniff(&source, &without_gz(path))? {
-        Format::Gzip => Err(Fault::hostile("gzip data inside gzip data")),
-        format => Ok((format, source)),
+    if format == Format::Gzip {
+        let unpacked = archive::gunzip(&source, None)?;
+        return identify(unpacked, &unwrapped(path), wrappings + 1);
     }
+    let contents = match format {
+        Format::Tar => archive::read(&source, &mut |name, member| {
+            member_contents(name, member, wrappings + 1)
+        })?,
+        other => read(other, &source)?,
+    };
+    Ok(Found {
+        format,
+        source,
+        contents,
+    })
 }
 
-fn without_gz(path: &Path) -> PathBuf {
-    match path.extension().and_then(|extension| extension.to_str()) {
+/// The path of what a `.gz` file holds.
+fn unwrapped(path: &Path) -> PathBuf {
+    match path.extension().and_then(|e| e.to_str()) {
         Some("tgz") => path.with_extension("tar"),
         _ => path.with_extension(""),
     }
 }
 
-/// A file in an archive; nothing for what is no checkpoint, or an archive itself.
-fn member(name: &str, source: Source) -> Parse<Option<Contents>> {
-    if source.is_empty() {
+/// A member of an archive; `None` when it is nothing we know.
+fn member_contents(name: &str, member: Source, wrappings: usize) -> Parse<Option<Contents>> {
+    if member.is_empty() {
         return Ok(None);
     }
-    let read = sniff(&source, Path::new(name)).and_then(|format| match format {
-        Format::Tar | Format::Gzip => Ok(None),
-        format => read(format, &source).map(Some),
-    });
-    match read {
+    match identify(member, Path::new(name), wrappings) {
+        Ok(found) => Ok(Some(found.contents)),
         Err(fault) if fault.kind == Kind::Format => Ok(None),
-        read => read,
+        Err(fault) => Err(fault),
     }
 }
 
@@ -62,17 +86,15 @@ fn read(format: Format, source: &Source) -> Parse<Contents> {
     match format {
         Format::Hdf5 => hdf5::read(source),
         Format::Npy => npy::read(source),
-        Format::Pickle => pickle::read(source),
         Format::Npz => npz::read(source),
+        Format::Pickle => pickle::read(source),
         Format::Safetensors => safetensors::read(source),
+        Format::Tflite => tflite_weights::read(source),
         Format::TorchLegacy => torch_legacy::read(source),
         Format::TorchScript => torch_script::read(source),
         Format::TorchZip => torch_zip::read(source),
-        Format::Tflite => tflite_weights::read(source),
-        Format::Tar => archive::read(source, &mut member),
         Format::Yaml => yaml::read(source),
-        // Unpacked before it comes here.
-        Format::Gzip => Err(Fault::hostile("gzip data inside gzip data")),
+        Format::Gzip | Format::Tar => Err(Fault::unsupported("an archive where none may be")),
     }
 }
 
