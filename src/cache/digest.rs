@@ -56,7 +56,8 @@ pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, Cache
             watch.check()?;
         }
     }
-    if loaded != stamp.bytes || Stamp::of(&file.metadata().map_err(io)?) != stamp {
+    let after = Stamp::of(&file.metadata().map_err(io)?);
+    if loaded != stamp.bytes || !stamp.looks_untouched(&after) {
         let message = format!("{} changed while it was read; try again", path.display());
         return Err(CacheError::new(CACHE_IO, message));
     }

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::digest;
+use super::drafts::Drafts;
 use super::error::{CacheError, DOWNLOAD, MODEL_CORRUPT, OFFLINE};
 use super::files;
 use super::ledger::{How, Trust, Trusted, Wrong};
 use super::lookup;
 use super::manifest::{Entry, Origin};
-use super::owner::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::{Sight, State};

@@ -14,12 +14,12 @@ use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::dtype::DType;
 
 use super::digest;
-use super::drafting;
+use super::drafts::Drafts;
 use super::error::{CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Verdict};
+use super::making;
 use super::manifest::Entry;
-use super::owner::Drafts;
 use super::place;
 use super::progress::Watch;
 use super::sight::Sight;
@@ -159,7 +159,7 @@ pub fn ensure(
         dtype: Some(dtype),
         metadata: metadata.into_iter().collect(),
     };
-    drafting::convert(source, &draft, &options, entry, watch)?;
+    making::convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
         let message = format!(

@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use super::clear::{self, Kept};
 use super::digest;
+use super::download::sweep;
+use super::drafts::Draft;
 use super::error::{ABORTED, CacheError};
 use super::fast;
 use super::files;
 use super::info;
 use super::ledger::{How, Wrong};
 use super::manifest::{Entry, Origin};
-use super::owner::Draft;
 use super::progress::Watch;
 use super::sight::{self, Sight, State};
 use super::status;
@@ -24,9 +25,8 @@ use super::turn;
 use super::verify;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
-
-/// What downloads left behind: each path, and whether a living process still works on it.
-pub type Leftovers<'a> = dyn Fn(&Path) -> Vec<(PathBuf, Draft)> + 'a;
+const GONE: &str = "left behind by a process that is gone";
+const IN_USE: &str = "another process is working on it";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OptimizeOptions {
@@ -73,7 +73,6 @@ struct Tidying<'a> {
 pub fn optimize(
     store: &Store,
     options: OptimizeOptions,
-    leftovers: &Leftovers,
     watch: Watch,
 ) -> Result<Optimized, CacheError> {
     let mut tidying = Tidying {
@@ -85,7 +84,7 @@ pub fn optimize(
         },
         staying: BTreeMap::new(),
     };
-    tidying.remove_leftovers(leftovers);
+    tidying.remove_leftovers();
     let (mut originals, mut forms, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for path in info::contents(store.root()) {
         tidying.report.files_checked += 1;
@@ -140,6 +139,10 @@ impl Tidying<'_> {
                 }
             }
         }
+        self.removed(path, bytes, reason);
+    }
+
+    fn removed(&mut self, path: &Path, bytes: u64, reason: impl Into<String>) {
         self.report.files_removed += 1;
         self.report.space_freed_mb += bytes as f64 / MEGABYTE;
         self.report.removed.push(Removed {
@@ -156,12 +159,33 @@ impl Tidying<'_> {
         });
     }
 
-    fn remove_leftovers(&mut self, leftovers: &Leftovers) {
+    /// Drafts and unfinished downloads that nobody works on any more.
+    fn remove_leftovers(&mut self) {
         let root = self.store.root();
-        for (path, draft) in clear::drafts(root).into_iter().chain(leftovers(root)) {
+        for (path, draft) in clear::drafts(root) {
             match draft {
-                Draft::Orphan => self.remove(&path, "left behind by a process that is gone"),
-                Draft::InUse => self.keep(&path, "another process is working on it"),
+                Draft::Orphan => self.remove(&path, GONE),
+                Draft::InUse => self.keep(&path, IN_USE),
+            }
+        }
+        for folder in clear::folders(root) {
+            let unfinished = sweep::unfinished(&folder).unwrap_or_default();
+            for one in unfinished {
+                if one.live {
+                    self.keep(&one.path, IN_USE);
+                } else if self.options.dry_run {
+                    self.removed(&one.path, one.bytes, GONE);
+                } else {
+                    let _ = sweep::sweep(&folder);
+                    match one.path.exists() {
+                        true => self.keep(&one.path, "it could not be removed"),
+                        false => self.removed(&one.path, one.bytes, GONE),
+                    }
+                }
+            }
+            // Also the locks of those that left nothing else.
+            if !self.options.dry_run {
+                let _ = sweep::sweep(&folder);
             }
         }
     }

@@ -151,7 +151,7 @@ fn one(
 }
 
 /// The verified file and its fast form; a failure names the file it failed on, if it had one.
-type Attempt = Result<(Ensured, Option<FastForm>), (CacheError, Option<Sight>)>;
+type Attempt = Result<(Ensured, Option<FastForm>), (CacheError, Option<Box<Sight>>)>;
 
 fn attempt(
     store: &Store,
@@ -166,7 +166,7 @@ fn attempt(
     }
     match fast_form(store, entry, &ensured, options.precision.as_deref(), watch) {
         Ok(form) => Ok((ensured, form)),
-        Err(error) => Err((error, Some(ensured.sight))),
+        Err(error) => Err((error, Some(Box::new(ensured.sight)))),
     }
 }
 

@@ -7,13 +7,12 @@ use std::process::{Command, Stdio};
 use super::clear::clear;
 use super::error::INVALID_ARGUMENT;
 use super::optimize::{OptimizeOptions, Optimized, optimize};
-use super::owner::Draft;
 use super::prepare::{PrepareOptions, Readiness, prepare};
 use super::store::Store;
 use super::world_tests::*;
 
 fn tidy(store: &Store, options: OptimizeOptions) -> Optimized {
-    optimize(store, options, &|_| Vec::new(), QUIET).unwrap()
+    optimize(store, options, QUIET).unwrap()
 }
 
 const KEEP_ORIGINALS: OptimizeOptions = OptimizeOptions {
@@ -162,7 +161,7 @@ fn fast_forms_are_written_and_bad_ones_removed() {
     world.put_own("nets/net.npz", &net(1.0));
     let report = tidy(&store, OptimizeOptions::default());
     let form = world.root().join("nets/net.fp32.safetensors");
-    assert_eq!(report.fast_forms, [form.clone()]);
+    assert_eq!(report.fast_forms, std::slice::from_ref(&form));
     assert_eq!(tidy(&store, OptimizeOptions::default()).fast_forms.len(), 0);
     let good = fs::read(&form).unwrap();
 
@@ -192,19 +191,23 @@ fn fast_forms_are_written_and_bad_ones_removed() {
 fn drafts_of_the_dead_go_those_of_the_living_stay() {
     let world = World::new();
     let store = world.store();
-    let living = super::owner::Drafts::create(&world.root().join("nets")).unwrap();
+    let living = super::drafts::Drafts::create(&world.root().join("nets")).unwrap();
     fs::write(living.path("net.npz"), b"half").unwrap();
-    let part = world.put_own("nets/net.npz.part/data", b"half");
-    let report = optimize(
+    world.put_own("nets/net.npz.part/data", b"half");
+    world.put_own("nets/pinned.npz.part.lock", b"");
+    let planned = tidy(
         &store,
-        KEEP_ORIGINALS,
-        &|_| vec![(part.parent().unwrap().to_path_buf(), Draft::Orphan)],
-        QUIET,
-    )
-    .unwrap();
+        OptimizeOptions {
+            dry_run: true,
+            ..KEEP_ORIGINALS
+        },
+    );
+    assert_eq!(removed(&planned, &world.root()), ["nets/net.npz.part"]);
+    let report = tidy(&store, KEEP_ORIGINALS);
     assert_eq!(removed(&report, &world.root()), ["nets/net.npz.part"]);
     assert!(living.path("net.npz").exists());
-    assert_eq!(report.kept.len(), 1);
+    assert_eq!(report.kept.len(), 1, "{report:?}");
+    assert!(!world.root().join("nets/pinned.npz.part.lock").exists());
 }
 
 #[test]
@@ -356,7 +359,10 @@ fn processes_killed_at_any_moment_leave_a_cache_that_heals() {
     tidy(&store, OptimizeOptions::default());
     let left: Vec<_> = files_in(&world.root());
     let expected = |name: &String| {
-        name.starts_with("nets/") && !name.contains("draft") || name.starts_with(".pose4d/ledger/")
+        let is_whole =
+            name.ends_with(".npz") || name.ends_with(".tar") || name.ends_with(".safetensors");
+        name.starts_with("nets/") && !name.contains("draft") && is_whole
+            || name.starts_with(".pose4d/ledger/") && name.ends_with(".json")
     };
     assert!(left.iter().all(expected), "{left:?}");
 }

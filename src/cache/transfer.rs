@@ -13,7 +13,7 @@ use crate::checkpoint::open;
 
 use super::body;
 use super::digest;
-use super::drafting;
+use super::drafts::Drafts;
 use super::error::{
     CACHE_IO, CacheError, INVALID_ARGUMENT, LICENCE, MODEL_CORRUPT, MODEL_FILE, MODEL_HOSTILE,
     MODEL_UNAVAILABLE,
@@ -21,8 +21,8 @@ use super::error::{
 use super::files::{self, Stamp};
 use super::ledger::{How, Trust, Trusted, Wrong};
 use super::lookup;
+use super::making;
 use super::manifest::{Entry, Origin};
-use super::owner::Drafts;
 use super::place;
 use super::progress::{Progress, Watch};
 use super::sight::Sight;
@@ -187,7 +187,7 @@ fn is_other_format(entry: &Entry, source: &Path) -> Result<bool, CacheError> {
     if kept_as(format) {
         return Ok(false);
     }
-    match drafting::target_of(&entry.format) {
+    match making::target_of(&entry.format) {
         Some(_) => Ok(true),
         None => Err(CacheError::new(
             MODEL_FILE,
@@ -220,13 +220,13 @@ fn take_in(
     }
     let written = if converted {
         let options = convert::Options {
-            target: drafting::target_of(&entry.format),
+            target: making::target_of(&entry.format),
             ..convert::Options::default()
         };
-        drafting::convert(source, &draft, &options, entry, watch)?;
+        making::convert(source, &draft, &options, entry, watch)?;
         digest::of_file(&draft, entry, watch)?.sha256
     } else {
-        drafting::copy(source, &draft, entry, watch)?;
+        making::copy(source, &draft, entry, watch)?;
         sha256.to_string()
     };
     files::publish(&draft, dest)?;
@@ -269,7 +269,7 @@ pub fn export(
     let dest = if dest.is_dir() {
         let file = Path::new(&entry.file);
         match &asked {
-            Some(format) if !drafting::same_format(format, &own) => {
+            Some(format) if !making::same_format(format, &own) => {
                 dest.join(file.with_extension(format))
             }
             _ => dest.join(file),
@@ -278,10 +278,10 @@ pub fn export(
         dest.to_path_buf()
     };
     let asked = asked.unwrap_or_else(|| status::extension(&dest));
-    let is_convertible = drafting::target_of(&entry.format).is_some() || entry.precision.is_some();
-    let converted = is_convertible && !drafting::same_format(&asked, &own);
+    let is_convertible = making::target_of(&entry.format).is_some() || entry.precision.is_some();
+    let converted = is_convertible && !making::same_format(&asked, &own);
     let target = Target::from_extension(&asked);
-    if converted && target.is_none() || !is_convertible && !drafting::same_format(&asked, &own) {
+    if converted && target.is_none() || !is_convertible && !making::same_format(&asked, &own) {
         let message = format!(
             "cannot write {} as {asked:?}; formats: pt, pkl, h5, safetensors",
             entry.id
@@ -301,10 +301,10 @@ pub fn export(
             target,
             ..convert::Options::default()
         };
-        drafting::convert(real, &draft, &options, entry, watch)?;
+        making::convert(real, &draft, &options, entry, watch)?;
         digest::of_file(&draft, entry, watch)?.sha256
     } else {
-        let sha256 = drafting::copy(real, &draft, entry, watch)?;
+        let sha256 = making::copy(real, &draft, entry, watch)?;
         check_copy(store, entry, &sight, &sha256)?;
         sha256
     };

@@ -212,9 +212,7 @@ fn judge(
 /// Other bytes under the same time of change: nobody wrote that, the disk lost it.
 fn has_rotted(record: &Record, digest: &Digest) -> Option<String> {
     let before = record.hashed.as_ref()?;
-    let same_time = before.stamp.modified == digest.stamp.modified
-        && before.stamp.bytes == digest.stamp.bytes
-        && before.stamp.inode == digest.stamp.inode;
+    let same_time = before.stamp.looks_untouched(&digest.stamp);
     (same_time && before.sha256 != digest.sha256).then(|| {
         format!(
             "its bytes changed although nobody wrote to it: SHA-256 {}, before {}",

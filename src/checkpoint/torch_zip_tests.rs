@@ -23,7 +23,10 @@ fn state_dict(key: &str, elements: u8, offset: u8, shape: u8, stride: u8) -> Vec
     out
 }
 
-fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+/// A record's name and bytes.
+type Record<'a> = (&'a str, &'a [u8]);
+
+fn archive(members: &[Record]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut archive = write::Archive::new(&mut out);
     for (name, bytes) in members {
@@ -33,12 +36,12 @@ fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-fn parse(members: &[(&str, &[u8])]) -> Parse<Contents> {
+fn parse(members: &[Record]) -> Parse<Contents> {
     let source: Source = Arc::new(archive(members));
     read(&source)
 }
 
-fn refusal(members: &[(&str, &[u8])]) -> String {
+fn refusal(members: &[Record]) -> String {
     parse(members).err().expect("it was read").message
 }
 
@@ -98,7 +101,7 @@ fn contradictions_are_refused() {
     let data: (&str, &[u8]) = ("a/data/0", &[0; 8]);
     let longer = [good.as_slice(), b"cposix\nsystem\n."].concat();
     let outside = state_dict("../../etc/passwd", 2, 0, 2, 1);
-    let cases: [(&str, Vec<(&str, &[u8])>, &str); 12] = [
+    let cases: [(&str, Vec<Record>, &str); 12] = [
         ("no storage", vec![pickle], "no data/0"),
         (
             "a short storage",

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use super::archive;
 
 /// Cases of one archive, lying as files in a folder that goes with this value.
 pub struct Corpus {
@@ -20,17 +21,11 @@ impl Corpus {
         let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/checkpoints")
             .join(format!("{name}.tar.gz"));
-        let archive = fs::File::open(&archive)
-            .unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
-        let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(archive)
-            .read_to_end(&mut bytes)
-            .unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut cases = BTreeMap::new();
-        for (name, data) in members(&bytes) {
+        for (name, data) in archive::unpack(&archive) {
             if name == "cases.json" {
-                cases = serde_json::from_slice(data).unwrap();
+                cases = serde_json::from_slice(&data).unwrap();
                 continue;
             }
             let path = folder.path().join(&name);
@@ -74,26 +69,4 @@ fn unhex(text: &str) -> Vec<u8> {
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
-}
-
-/// Names and contents in an archive as our generator writes it: plain files, short names.
-fn members(mut tar: &[u8]) -> Vec<(String, &[u8])> {
-    let mut found = Vec::new();
-    while let Some((header, rest)) = tar.split_at_checked(512) {
-        let text = |range: std::ops::Range<usize>| {
-            let bytes = header[range].split(|&b| b == 0).next().unwrap_or_default();
-            String::from_utf8(bytes.to_vec()).unwrap()
-        };
-        if header.iter().all(|&byte| byte == 0) {
-            break;
-        }
-        let name = match text(345..500) {
-            prefix if prefix.is_empty() => text(0..100),
-            prefix => format!("{prefix}/{}", text(0..100)),
-        };
-        let size = usize::from_str_radix(text(124..136).trim(), 8).unwrap();
-        found.push((name, &rest[..size]));
-        tar = &rest[size.next_multiple_of(512)..];
-    }
-    found
 }

@@ -2,6 +2,7 @@
 //! read, and readings of memory.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod archive;
 pub mod compare;
 pub mod corpus;
 pub mod memory;

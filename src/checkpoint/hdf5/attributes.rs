@@ -98,14 +98,14 @@ fn dense(file: &File, message: &[u8], found: &mut Attributes) -> Parse<()> {
     };
     let heap = FractalHeap::read(file, heap)?;
     let tree = NewTree::open(file, tree, &[ATTRIBUTES_BY_NAME])?;
-    tree.walk(&mut |record| {
-        match heap.object(record.get(..heap.id_len()).unwrap_or_default())? {
+    tree.walk(
+        &mut |record| match heap.object(record.get(..heap.id_len()).unwrap_or_default())? {
             Some(message) => attribute(file, &message, found),
             None => {
                 let what = "an attribute too large for its heap".to_owned();
                 found.others.push((String::new(), what));
                 Ok(())
             }
-        }
-    })
+        },
+    )
 }

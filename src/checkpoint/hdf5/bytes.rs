@@ -184,7 +184,13 @@ mod tests {
     fn a_block_that_ends_too_early_is_a_fault() {
         let mut cursor = Cursor::new("a block", &[1, 2, 3]);
         assert_eq!(cursor.u16().unwrap(), 0x0201);
-        assert!(cursor.u16().unwrap_err().message.contains("a block ends at byte 3"));
+        assert!(
+            cursor
+                .u16()
+                .unwrap_err()
+                .message
+                .contains("a block ends at byte 3")
+        );
         assert!(cursor.take(usize::MAX).is_err());
         assert!(cursor.text().is_err());
     }

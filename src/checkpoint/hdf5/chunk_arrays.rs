@@ -96,7 +96,9 @@ fn data_block(
     };
     let page_len = entries_len(shape.page)? + 4;
     for (page, start) in (0..count).step_by(shape.page as usize).enumerate() {
-        let written = bitmap.get(page / 8).is_some_and(|b| b & (0x80 >> (page % 8)) != 0);
+        let written = bitmap
+            .get(page / 8)
+            .is_some_and(|b| b & (0x80 >> (page % 8)) != 0);
         if !written {
             file.charge(WHAT, 0)?;
             continue;
@@ -225,7 +227,15 @@ pub fn extensible(file: &File, address: u64, filtered: bool, visit: &mut Visit) 
         if number < array.direct_supers {
             for _ in 0..blocks {
                 if let Some(block) = file.address_if_any(&mut c)? {
-                    data_block(file, b"EADB", block, (first, each), &array.shape, None, visit)?;
+                    data_block(
+                        file,
+                        b"EADB",
+                        block,
+                        (first, each),
+                        &array.shape,
+                        None,
+                        visit,
+                    )?;
                 }
                 first = first.checked_add(each).ok_or_else(impossible)?;
             }
@@ -266,7 +276,15 @@ fn super_block(
         let pages = &bitmaps[(number * bitmap) as usize..((number + 1) * bitmap) as usize];
         if let Some(block) = file.address_if_any(&mut c)? {
             let pages = Some(pages);
-            data_block(file, b"EADB", block, (first, each), &array.shape, pages, visit)?;
+            data_block(
+                file,
+                b"EADB",
+                block,
+                (first, each),
+                &array.shape,
+                pages,
+                visit,
+            )?;
         }
         first = first.checked_add(each).ok_or_else(impossible)?;
     }

@@ -112,7 +112,11 @@ impl Strip {
         let (size, chunk) = (grid.shape[axis], grid.chunk[axis]);
         let fit = (target / row(axis).max(1)).clamp(1, size);
         // Whole rows of chunks, if one fits.
-        let rows = if fit >= chunk && fit < size { fit - fit % chunk } else { fit };
+        let rows = if fit >= chunk && fit < size {
+            fit - fit % chunk
+        } else {
+            fit
+        };
         let mut high: Vec<u64> = vec![1; axis];
         high.push(rows);
         high.extend(&grid.shape[axis + 1..]);
@@ -125,7 +129,11 @@ impl Strip {
     }
 
     fn bytes(&self, element: u64) -> usize {
-        let lens = self.low.iter().zip(&self.high).map(|(low, high)| high - low);
+        let lens = self
+            .low
+            .iter()
+            .zip(&self.high)
+            .map(|(low, high)| high - low);
         (lens.product::<u64>() * element) as usize
     }
 

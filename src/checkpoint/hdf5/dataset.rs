@@ -81,7 +81,9 @@ pub fn dataset(file: &Arc<File>, header: &Header) -> Parse<Option<Dataset>> {
         inner,
     };
     if elements.element_bytes()? != datatype.size {
-        return Err(Fault::corrupt("an array datatype of another size than its parts"));
+        return Err(Fault::corrupt(
+            "an array datatype of another size than its parts",
+        ));
     }
     let tensor = tensor(file, header, &layout, &elements)?;
     match datatype.class {
@@ -103,7 +105,11 @@ impl Elements<'_> {
 
     /// Bytes that change places, 1 if none do.
     fn swapped(&self) -> usize {
-        if self.big_endian { self.dtype.word() } else { 1 }
+        if self.big_endian {
+            self.dtype.word()
+        } else {
+            1
+        }
     }
 }
 
@@ -187,9 +193,8 @@ fn chunked(
         None => Pipeline::default(),
     };
     // An array within an element is as good as further dimensions that are never cut.
-    let with_inner = |sizes: &[u64]| -> Vec<u64> {
-        sizes.iter().chain(&elements.inner).copied().collect()
-    };
+    let with_inner =
+        |sizes: &[u64]| -> Vec<u64> { sizes.iter().chain(&elements.inner).copied().collect() };
     let grid = Grid::new(
         &elements.whole_shape(),
         &with_inner(&elements.space.max),

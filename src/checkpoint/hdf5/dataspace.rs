@@ -28,7 +28,11 @@ impl Dataspace {
         if version == 1 {
             c.skip(5)?;
         }
-        let mut sizes = || (0..rank).map(|_| c.uint(length_size)).collect::<Parse<Vec<_>>>();
+        let mut sizes = || {
+            (0..rank)
+                .map(|_| c.uint(length_size))
+                .collect::<Parse<Vec<_>>>()
+        };
         let shape = sizes()?;
         let max = if flags & 1 == 0 {
             shape.clone()

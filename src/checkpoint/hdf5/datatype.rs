@@ -116,7 +116,9 @@ fn fixed_point(c: &mut Cursor, bits: u32, size: u64) -> Parse<Class> {
         _ => return Ok(other(&format!("integers of {size} bytes"))),
     };
     if offset != 0 || u64::from(precision) != 8 * size {
-        return Ok(other(&format!("integers of {precision} bits in {size} bytes")));
+        return Ok(other(&format!(
+            "integers of {precision} bits in {size} bytes"
+        )));
     }
     Ok(number(dtype, bits))
 }
@@ -134,7 +136,11 @@ fn float(c: &mut Cursor, bits: u32, size: u64) -> Parse<Class> {
         (2, (7, 8, 0, 7), 127) => DType::BF16,
         (1, (3, 4, 0, 3), 7) => DType::F8E4M3,
         (1, (2, 5, 0, 2), 15) => DType::F8E5M2,
-        _ => return Ok(other(&format!("floats of {precision} bits in {size} bytes"))),
+        _ => {
+            return Ok(other(&format!(
+                "floats of {precision} bits in {size} bytes"
+            )));
+        }
     };
     let implied_leading_one = (bits >> 4) & 3 == 2;
     let vax = bits & 0x40 != 0;

@@ -191,7 +191,8 @@ impl File {
 }
 
 fn budget(len: u64) -> u64 {
-    len.saturating_mul(METADATA_TIMES).saturating_add(FREE_METADATA)
+    len.saturating_mul(METADATA_TIMES)
+        .saturating_add(FREE_METADATA)
 }
 
 /// Where the superblock is: at 0, or after a block of the user's of 512, 1024, … bytes.
@@ -243,13 +244,27 @@ fn sizes(c: &mut Cursor) -> Parse<(usize, usize)> {
     )))
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Lets damaged blocks through, so that tests reach what lies behind the checksums.
+    pub static TRUSTING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+fn trusting() -> bool {
+    #[cfg(test)]
+    return TRUSTING.get();
+    #[cfg(not(test))]
+    // The fuzzer would never guess a checksum.
+    return cfg!(fuzzing);
+}
+
 /// Checks the checksum in the last four bytes.
 pub fn verify(what: &str, bytes: &[u8]) -> Parse<()> {
     let Some((data, stored)) = bytes.split_last_chunk::<4>() else {
         return Err(Fault::corrupt(format!("{what} is cut off")));
     };
     let (found, stored) = (checksum(data), u32::from_le_bytes(*stored));
-    if found == stored {
+    if found == stored || trusting() {
         return Ok(());
     }
     Err(Fault::corrupt(format!(

@@ -251,7 +251,10 @@ mod tests {
         };
         let plain = vec![1, 3, 2, 4];
         assert_eq!(pipeline.decode(plain.clone(), 0b11, 4).unwrap(), plain);
-        assert_eq!(pipeline.decode(plain.clone(), 0b10, 4).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(
+            pipeline.decode(plain.clone(), 0b10, 4).unwrap(),
+            [1, 2, 3, 4]
+        );
         assert!(pipeline.decode(plain, 0b01, 4).is_err());
     }
 }

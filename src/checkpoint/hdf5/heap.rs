@@ -68,7 +68,9 @@ impl<'a> FractalHeap<'a> {
         c.version(&[0])?;
         let id_len = usize::from(c.u16()?);
         if c.u16()? != 0 {
-            return Err(Fault::unsupported("a compressed heap of links or attributes"));
+            return Err(Fault::unsupported(
+                "a compressed heap of links or attributes",
+            ));
         }
         super::file::verify("a fractal heap", &head)?;
         c.skip(1)?;
@@ -142,9 +144,13 @@ impl<'a> FractalHeap<'a> {
         let (address, start, size) = self.direct_block(offset)?;
         let inside = offset - start;
         if inside.checked_add(len).is_none_or(|end| end > size) {
-            return Err(Fault::corrupt("a heap object that reaches out of its block"));
+            return Err(Fault::corrupt(
+                "a heap object that reaches out of its block",
+            ));
         }
-        let at = address.checked_add(inside).ok_or_else(|| self.lost(offset))?;
+        let at = address
+            .checked_add(inside)
+            .ok_or_else(|| self.lost(offset))?;
         self.file.block("a heap object", at, len)
     }
 
@@ -203,7 +209,9 @@ impl<'a> FractalHeap<'a> {
         let width = self.file.offset_size as u64;
         // Signature, version, heap's address, the block's own offset.
         let before = 5 + width + self.offset_width as u64;
-        let head = self.file.block("a heap's indirect block", address, before)?;
+        let head = self
+            .file
+            .block("a heap's indirect block", address, before)?;
         Cursor::new("a heap's indirect block", &head).expect(b"FHIB")?;
         let at = address.checked_add(before + index * width);
         let at = at.ok_or_else(|| self.lost(offset))?;
@@ -259,6 +267,8 @@ impl Collection {
             }
             c.align(8)?;
         }
-        Err(Fault::corrupt(format!("no object {index} in a global heap")))
+        Err(Fault::corrupt(format!(
+            "no object {index} in a global heap"
+        )))
     }
 }

@@ -37,7 +37,10 @@ pub fn chunks(file: &File, layout: &Chunked, grid: &Grid, filtered: bool) -> Par
     }
     let mut chunks = found.chunks;
     chunks.sort_unstable_by_key(|chunk| chunk.number);
-    if chunks.windows(2).any(|pair| pair[0].number == pair[1].number) {
+    if chunks
+        .windows(2)
+        .any(|pair| pair[0].number == pair[1].number)
+    {
         return Err(Fault::corrupt("two chunks at one place of a dataset"));
     }
     Ok(chunks)
@@ -147,7 +150,11 @@ fn tree_v1(found: &mut Found, address: u64) -> Parse<()> {
 
 fn tree_v2(found: &mut Found, address: u64) -> Parse<()> {
     let (file, grid) = (found.file, found.grid);
-    let kind = if found.filtered { FILTERED_CHUNKS } else { PLAIN_CHUNKS };
+    let kind = if found.filtered {
+        FILTERED_CHUNKS
+    } else {
+        PLAIN_CHUNKS
+    };
     let tree = NewTree::open(file, address, &[kind])?;
     tree.walk(&mut |record| {
         let mut c = Cursor::new("a chunk's record", record);
@@ -163,7 +170,9 @@ fn implicit(found: &mut Found, address: u64) -> Parse<()> {
     let bytes = found.grid.chunk_bytes();
     for number in 0..found.grid.total() {
         let index = found.grid.to_index(number);
-        let offset = index.checked_mul(bytes).and_then(|n| n.checked_add(address));
+        let offset = index
+            .checked_mul(bytes)
+            .and_then(|n| n.checked_add(address));
         let address = offset.ok_or_else(|| Fault::corrupt("chunks past the end of the file"))?;
         found.add(Some(number), address, bytes, 0)?;
     }

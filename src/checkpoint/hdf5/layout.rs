@@ -10,9 +10,14 @@ use crate::checkpoint::limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// In the header itself, at a position of the source.
-    Compact { position: u64, len: u64 },
+    Compact {
+        position: u64,
+        len: u64,
+    },
     /// In one piece; `None`: never written.
-    Contiguous { address: Option<u64> },
+    Contiguous {
+        address: Option<u64>,
+    },
     Chunked(Chunked),
 }
 

@@ -25,3 +25,6 @@ pub mod values;
 pub mod walk;
 
 pub use self::walk::{looks_like, read};
+
+#[cfg(test)]
+mod tests;

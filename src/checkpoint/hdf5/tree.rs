@@ -58,7 +58,9 @@ impl OldNode {
         let mut c = Cursor::new(WHAT, &head);
         c.expect(b"TREE")?;
         if c.u8()? != kind {
-            return Err(Fault::corrupt("an HDF5 tree of another kind than its owner"));
+            return Err(Fault::corrupt(
+                "an HDF5 tree of another kind than its owner",
+            ));
         }
         let level = c.u8()?;
         let count = usize::from(c.u16()?);
@@ -107,7 +109,7 @@ impl<'a> NewTree<'a> {
                 "an HDF5 tree of kind {kind} instead of {kinds:?}"
             )));
         }
-        if depth > MAX_LEVELS || node_size > MAX_NODE || node_size < 16 || record_len == 0 {
+        if depth > MAX_LEVELS || !(16..=MAX_NODE).contains(&node_size) || record_len == 0 {
             return Err(Fault::corrupt(format!(
                 "an HDF5 tree {depth} levels deep of nodes of {node_size} bytes and records of {record_len}"
             )));
@@ -164,7 +166,11 @@ impl<'a> NewTree<'a> {
             level => widths.totals[level - 1],
         };
         let pointer = self.file.offset_size + widths.count + total_width;
-        let pointers = if level == 0 { 0 } else { (count + 1) * pointer as u64 };
+        let pointers = if level == 0 {
+            0
+        } else {
+            (count + 1) * pointer as u64
+        };
         let used = 6 + count * self.record_len as u64 + pointers;
         if used + 4 > self.node_size {
             return Err(Fault::corrupt(format!(

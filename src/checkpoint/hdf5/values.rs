@@ -91,9 +91,10 @@ fn number(dtype: DType, big_endian: bool, bytes: &[u8]) -> Option<Value> {
     if big_endian {
         bytes.reverse();
     }
-    let bits = bytes.iter().rev().try_fold(0_u64, |n, &b| {
-        n.checked_mul(256).map(|n| n | u64::from(b))
-    })?;
+    let bits = bytes
+        .iter()
+        .rev()
+        .try_fold(0_u64, |n, &b| n.checked_mul(256).map(|n| n | u64::from(b)))?;
     Some(match dtype {
         DType::Bool => Value::Bool(bits != 0),
         DType::U8 | DType::U16 | DType::U32 | DType::U64 => bits.into(),
@@ -132,7 +133,11 @@ impl Texts<'_> {
         if len == 0 || address == 0 {
             return Ok("".into());
         }
-        if self.collection.as_ref().is_none_or(|(held, _)| *held != address) {
+        if self
+            .collection
+            .as_ref()
+            .is_none_or(|(held, _)| *held != address)
+        {
             self.collection = Some((address, Collection::read(self.file, address)?));
         }
         let Some((_, collection)) = &self.collection else {

@@ -45,7 +45,10 @@ pub fn read(source: &Source) -> Parse<Contents> {
     walk.run(root)?;
     let groups = walk.top_groups(root)?;
     let mut contents = walk.contents;
-    if let Some(root) = ROOTS.iter().find(|root| groups.iter().any(|name| name == *root)) {
+    if let Some(root) = ROOTS
+        .iter()
+        .find(|root| groups.iter().any(|name| name == *root))
+    {
         take_root(&mut contents, root);
     }
     Ok(contents)
@@ -140,7 +143,10 @@ impl Walk {
     fn top_groups(&mut self, root: u64) -> Parse<Vec<String>> {
         let mut groups = Vec::new();
         if let Object::Group(links) = self.object(root)? {
-            for link in links.iter().filter(|link| ROOTS.contains(&link.name.as_str())) {
+            for link in links
+                .iter()
+                .filter(|link| ROOTS.contains(&link.name.as_str()))
+            {
                 let address = self.resolve(root, &link.target)?;
                 let object = address.map(|address| self.object(address)).transpose()?;
                 if matches!(object, Some(Object::Group(_))) {
@@ -168,7 +174,10 @@ impl Walk {
             let Target::Soft(target) = &link.target else {
                 return self.opaque(path, "HDF5 link of a program's own kind".to_owned());
             };
-            return self.opaque(path, format!("HDF5 soft link to {target:?}, where nothing is"));
+            return self.opaque(
+                path,
+                format!("HDF5 soft link to {target:?}, where nothing is"),
+            );
         };
         match self.object(address)? {
             Object::Group(links) => return Ok(Some((address, links))),
@@ -226,7 +235,11 @@ impl Walk {
         };
         // Parts of the path still to be followed, the next one last.
         let mut parts: Vec<String> = split(path);
-        let mut at = if path.starts_with('/') { self.file.root.address } else { group };
+        let mut at = if path.starts_with('/') {
+            self.file.root.address
+        } else {
+            group
+        };
         let mut followed = 1;
         while let Some(part) = parts.pop() {
             self.file.charge("soft links", 0)?;
@@ -257,7 +270,11 @@ impl Walk {
 /// The parts of a path, the last one first.
 fn split(path: &str) -> Vec<String> {
     let named = |part: &&str| !part.is_empty() && *part != ".";
-    path.split('/').filter(named).rev().map(str::to_owned).collect()
+    path.split('/')
+        .filter(named)
+        .rev()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn join(path: &str, name: &str) -> Parse<String> {

@@ -21,6 +21,8 @@ const ROOTS: [&str; 2] = ["state_dict", "model_state_dict"];
 const LOOSE_ROOTS: [&str; 6] = ["model", "module", "params", "weights", "net", "network"];
 /// What a single array is called.
 const BARE: &str = "arr_0";
+/// Most tensors: twice the memory of each is needed while they are sorted.
+const MAX_FOUND: usize = MAX_TENSORS / 2;
 /// Most bytes of names, values and notes.
 const MAX_TEXT: usize = 12 << 20;
 
@@ -129,7 +131,10 @@ impl<'a> Walk<'a> {
         if self.frames.iter().any(|frame| frame.id == id) {
             return self.note("a reference to what it is in".into());
         }
-        let place = |fault: Fault| fault.within(format_args!("{:?}", self.path));
+        let place = |fault: Fault| match self.path.as_str() {
+            "" => fault,
+            path => fault.within(format_args!("{path:?}")),
+        };
         let children = match self.reader.meaning(id).map_err(place)? {
             Meaning::Tensor(tensor) => return self.tensor(tensor),
             Meaning::Plain(value) => return self.value(value),
@@ -213,8 +218,8 @@ impl<'a> Walk<'a> {
     /// A key as a name, and whether it is text.
     fn key(&self, id: Id) -> Parse<(String, bool)> {
         let pickle = self.reader.pickle;
-        if let Some(text) = pickle.text(id) {
-            return Ok((text.into_owned(), true));
+        if let Some(text) = self.reader.text(id)? {
+            return Ok((text, true));
         }
         let name = match pickle.value(id) {
             Value::Text(run) | Value::Str(run) => return Err(long_name(run.len as usize)),
@@ -290,8 +295,8 @@ impl<'a> Walk<'a> {
     }
 
     fn tensor(&mut self, tensor: Tensor) -> Parse<()> {
-        if self.found.tensors.len() >= MAX_TENSORS {
-            let message = format!("more than {MAX_TENSORS} tensors");
+        if self.found.tensors.len() >= MAX_FOUND {
+            let message = format!("more than {MAX_FOUND} tensors");
             return Err(Fault::hostile(message));
         }
         let met = self.met(tensor)?;

@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Text that is not too long to be shown.
-    fn text(&self, id: Id) -> Parse<Option<String>> {
+    pub fn text(&self, id: Id) -> Parse<Option<String>> {
         if let Some(text) = self.pickle.text(id) {
             return Ok(Some(text.into_owned()));
         }

@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
             ("numpy.core.multiarray" | "numpy.core._multiarray_umath", "scalar") => {
                 self.scalar(made)
             }
-            ("numpy.core.numeric", "_frombuffer") => self.from_buffer(made),
+            ("numpy.core.numeric", "_frombuffer") => self.buffered(made),
             ("numpy", "dtype") => {
                 let kind = self.kind_of(made)?;
                 Ok(Step::Is(Meaning::Plain(kind.name.into())))
@@ -70,29 +70,28 @@ impl<'a> Reader<'a> {
             Value::Int(fortran) => *fortran != 0,
             other => return Err(unexpected("an array's order", other)),
         };
-        self.array(class, shape, dtype, fortran, data)
+        let order = if fortran { Order::Columns } else { Order::Rows };
+        self.array(&class.to_string(), shape, dtype, order, data)
     }
 
-    /// `_frombuffer(buffer, dtype, shape, order)`: protocol 5.
-    fn from_buffer(&self, made: Made<'a>) -> Parse<Step<'a>> {
-        let &[data, dtype, shape, order] = made.args else {
+    /// `_frombuffer(buffer, dtype, shape, order[, axes])`: protocol 5.
+    fn buffered(&self, made: Made<'a>) -> Parse<Step<'a>> {
+        let &[data, dtype, shape, order, ref axes @ ..] = made.args else {
             return Err(Fault::corrupt("_frombuffer without its four arguments"));
         };
         let order = self.pickle.text(order);
-        let fortran = match order.as_deref() {
-            Some("C" | "A" | "K") => false,
-            Some("F") => true,
+        let order = match (order.as_deref(), axes) {
+            (Some("C"), _) => Order::Rows,
+            (Some("F"), _) => Order::Columns,
+            // Since numpy 2.4: row-major, and then its axes in another order.
+            (Some("K"), &[axes]) => Order::Axes(self.sizes(axes)?),
             _ => {
                 return Err(Fault::corrupt(
-                    "an array whose order is neither 'C' nor 'F'",
+                    "an array whose order is not 'C', 'F' or 'K'",
                 ));
             }
         };
-        let class = Global {
-            module: "numpy".into(),
-            name: "ndarray".into(),
-        };
-        self.array(&class, shape, dtype, fortran, data)
+        self.array("numpy.ndarray", shape, dtype, order, data)
     }
 
     /// `scalar(dtype, bytes)`: a tensor without dimensions.
@@ -104,18 +103,11 @@ impl<'a> Reader<'a> {
         let (Some(dtype), &[data]) = (kind.dtype, data) else {
             return Ok(Step::opaque(format!("numpy scalar of {}", kind.name)));
         };
-        let tensor = self.tensor(dtype, kind.big_endian, Vec::new(), false, data)?;
+        let tensor = self.tensor(dtype, kind.big_endian, Vec::new(), Order::Rows, data)?;
         Ok(Step::Is(Meaning::Tensor(tensor)))
     }
 
-    fn array(
-        &self,
-        class: &Global,
-        shape: Id,
-        dtype: Id,
-        fortran: bool,
-        data: Id,
-    ) -> Parse<Step<'a>> {
+    fn array(&self, class: &str, shape: Id, dtype: Id, order: Order, data: Id) -> Parse<Step<'a>> {
         let kind = self.kind(dtype)?;
         let shape = self.sizes(shape)?;
         let Some(dtype) = kind.dtype else {
@@ -128,7 +120,7 @@ impl<'a> Reader<'a> {
                 _ => Step::opaque(format!("{class} of {}", kind.name)),
             });
         };
-        let tensor = self.tensor(dtype, kind.big_endian, shape, fortran, data)?;
+        let tensor = self.tensor(dtype, kind.big_endian, shape, order, data)?;
         Ok(Step::Is(Meaning::Tensor(tensor)))
     }
 
@@ -156,7 +148,7 @@ impl<'a> Reader<'a> {
         dtype: DType,
         big_endian: bool,
         shape: Vec<u64>,
-        fortran: bool,
+        order: Order,
         data: Id,
     ) -> Parse<Tensor> {
         let elements = limits::elements(&shape)?;
@@ -165,7 +157,7 @@ impl<'a> Reader<'a> {
             bytes.ok_or_else(|| Fault::hostile(format!("the shape {shape:?} overflows")))?;
         let place = |fault: Fault| fault.within(format_args!("an array of {dtype} {shape:?}"));
         let storage = self.blob(data, bytes).map_err(place)?;
-        let strides = (fortran && shape.len() > 1).then(|| column_major(&shape));
+        let (shape, strides) = order.laid_out(shape)?;
         Ok(Tensor {
             dtype,
             shape,
@@ -336,14 +328,54 @@ fn is_array_class(class: &Global) -> bool {
     )
 }
 
-/// Strides, in elements, of an array whose first dimension runs fastest.
-fn column_major(shape: &[u64]) -> Vec<u64> {
+/// In which order an array's elements lie.
+enum Order {
+    /// The last dimension runs fastest.
+    Rows,
+    /// The first dimension runs fastest.
+    Columns,
+    /// Row-major; its axes are then put in this order.
+    Axes(Vec<u64>),
+}
+
+impl Order {
+    /// The shape seen, and its strides in elements; `None`: row-major.
+    fn laid_out(self, shape: Vec<u64>) -> Parse<(Vec<u64>, Option<Vec<u64>>)> {
+        let axes = match self {
+            Self::Rows => return Ok((shape, None)),
+            Self::Columns if shape.len() < 2 => return Ok((shape, None)),
+            Self::Columns => {
+                let strides = running_products(shape.iter());
+                return Ok((shape, Some(strides)));
+            }
+            Self::Axes(axes) => axes,
+        };
+        let mut strides = running_products(shape.iter().rev());
+        strides.reverse();
+        let mut sorted = axes.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..shape.len() as u64) {
+            return Err(Fault::corrupt(format!(
+                "the order of axes {axes:?} for the shape {shape:?}"
+            )));
+        }
+        let turned = |of: &[u64]| {
+            axes.iter()
+                .filter_map(|&axis| of.get(axis as usize).copied())
+                .collect()
+        };
+        Ok((turned(&shape), Some(turned(&strides))))
+    }
+}
+
+/// Per size, the product of those before it.
+fn running_products<'s>(sizes: impl Iterator<Item = &'s u64>) -> Vec<u64> {
     let step = |product: &mut u64, &size: &u64| {
         let stride = *product;
         *product = product.saturating_mul(size.max(1));
         Some(stride)
     };
-    shape.iter().scan(1_u64, step).collect()
+    sizes.scan(1_u64, step).collect()
 }
 
 fn unexpected(what: &str, found: &Value) -> Fault {

@@ -56,3 +56,7 @@ fn trailing(source: &Source, start: u64, end: u64) -> Fault {
         )),
     }
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -76,9 +76,17 @@ impl Plan {
         let same = |pair: &&[usize]| tensors[pair[0]].name == tensors[pair[1]].name;
         if let Some(pair) = sorted.windows(2).find(same) {
             let name = &tensors[pair[0]].name;
-            return Err(Fault::unsupported(format!("two tensors are called {name:?}")));
+            return Err(Fault::unsupported(format!(
+                "two tensors are called {name:?}"
+            )));
         }
-        let mut levels = vec![tensors.len().div_ceil(2 * LEAF_K).div_ceil(2 * NODE_K).max(1) as u64];
+        let mut levels = vec![
+            tensors
+                .len()
+                .div_ceil(2 * LEAF_K)
+                .div_ceil(2 * NODE_K)
+                .max(1) as u64,
+        ];
         while let Some(&below) = levels.last().filter(|&&below| below > 1) {
             levels.push(below.div_ceil(2 * NODE_K as u64));
         }
@@ -121,9 +129,9 @@ impl Plan {
             }
             let padded = bytes.checked_next_multiple_of(ALIGNMENT);
             let next = padded.and_then(|padded| at.checked_add(padded));
-            at = next.filter(|&next| next < NONE / 2).ok_or_else(|| {
-                Fault::unsupported("more bytes of tensors than a file can hold")
-            })?;
+            at = next
+                .filter(|&next| next < NONE / 2)
+                .ok_or_else(|| Fault::unsupported("more bytes of tensors than a file can hold"))?;
         }
         self.end = at;
         Ok(())
@@ -188,11 +196,13 @@ impl Plan {
         b.0.extend(b"TREE\0");
         b.0.push(level as u8);
         b.u16(used as u16);
-        b.u64(sibling(number.checked_sub(1))).u64(sibling(Some(number + 1)));
+        b.u64(sibling(number.checked_sub(1)))
+            .u64(sibling(Some(number + 1)));
         // The key before a child is below all its names, the key after it is its last name.
         let last_name = |child: usize| {
             let last = (child * names).min(self.sorted.len());
-            last.checked_sub(1).map_or(0, |last| self.places[self.sorted[last]].name)
+            last.checked_sub(1)
+                .map_or(0, |last| self.places[self.sorted[last]].name)
         };
         b.u64(last_name(first));
         for child in first..first + used {

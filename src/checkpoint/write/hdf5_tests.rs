@@ -19,7 +19,9 @@ fn entry(name: &str, dtype: DType, shape: &[u64]) -> Entry {
 
 /// The bytes of a tensor: any, but not twice the same.
 fn content(index: usize, len: u64) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + index as u64 * 31 + 1) as u8).collect()
+    (0..len)
+        .map(|i| (i * 7 + index as u64 * 31 + 1) as u8)
+        .collect()
 }
 
 fn written(tensors: &[Entry]) -> Parse<tempfile::NamedTempFile> {
@@ -54,8 +56,17 @@ fn every_type_and_shape_comes_back_bit_for_bit() {
     for (index, entry) in tensors.iter().enumerate() {
         let tensor = &contents.tensors[&entry.name];
         assert_eq!((tensor.dtype, &tensor.shape), (entry.dtype, &entry.shape));
-        assert_eq!(tensor.read().unwrap(), content(index, entry.bytes()), "{}", entry.name);
-        assert!(tensor.extent().is_some_and(|extent| extent.offset % 8 == 0 || extent.len == 0));
+        assert_eq!(
+            tensor.read().unwrap(),
+            content(index, entry.bytes()),
+            "{}",
+            entry.name
+        );
+        assert!(
+            tensor
+                .extent()
+                .is_some_and(|extent| extent.offset % 8 == 0 || extent.len == 0)
+        );
     }
 }
 
@@ -64,11 +75,16 @@ fn any_number_of_tensors_fits_the_tree() {
     // Around the edges of leaves (128 names) and of nodes (128 leaves).
     for count in [0, 1, 127, 128, 129, 16_384, 16_385, 40_000] {
         let name = |i: usize| format!("layer{}.w", i * 7919 % 1_000_003);
-        let tensors: Vec<_> = (0..count).map(|i| entry(&name(i), DType::U8, &[2])).collect();
+        let tensors: Vec<_> = (0..count)
+            .map(|i| entry(&name(i), DType::U8, &[2]))
+            .collect();
         let contents = read(&written(&tensors).unwrap());
         assert_eq!(contents.tensors.len(), count);
         for (index, entry) in tensors.iter().enumerate().step_by(997) {
-            assert_eq!(contents.tensors[&entry.name].read().unwrap(), content(index, 2));
+            assert_eq!(
+                contents.tensors[&entry.name].read().unwrap(),
+                content(index, 2)
+            );
         }
     }
 }

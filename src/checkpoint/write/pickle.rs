@@ -10,7 +10,7 @@ use super::super::dtype::DType;
 use super::super::error::{Fault, Parse};
 use super::super::limits::PIECE;
 use super::super::pickle::opcodes::Op;
-use super::{Entry, Feed};
+use super::{Entry, Feed, Output};
 
 /// Numbers in the pickle's memo.
 const RECONSTRUCT: u8 = 0;
@@ -181,18 +181,9 @@ impl Writer<'_> {
                 self.put(&len.to_le_bytes())?;
             }
         }
-        let mut written = 0_u64;
-        feed(index, &mut |piece| {
-            written += piece.len() as u64;
-            self.out.write_all(piece)?;
-            Ok(())
-        })?;
-        match written == len {
-            true => Ok(()),
-            false => Err(Fault::corrupt(format!(
-                "{written} bytes came where {len} were announced"
-            ))),
-        }
+        let mut data = Output::new(&mut self.out, len);
+        feed(index, &mut |piece| data.push(piece))?;
+        data.finish()
     }
 }
 

@@ -80,7 +80,7 @@ fn bytes_that_do_not_come_are_a_fault() {
     for bytes in [vec![0; 7], vec![0; 9], vec![]] {
         let fault = written("short", &entries, &[bytes]).err().unwrap();
         assert!(
-            fault.message.contains("8 were announced"),
+            fault.message.contains("than the shape says"),
             "{}",
             fault.message
         );

@@ -55,7 +55,8 @@ pub fn copy(
             watch.check()?;
         }
     }
-    if loaded != stamp.bytes || Stamp::of(&from.metadata().map_err(reading)?) != stamp {
+    let after = Stamp::of(&from.metadata().map_err(reading)?);
+    if loaded != stamp.bytes || !stamp.looks_untouched(&after) {
         let message = format!(
             "{} changed while it was copied; try again",
             source.display()
