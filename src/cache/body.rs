@@ -3,8 +3,8 @@
 use crate::checkpoint::checkpoint::Checkpoint;
 use crate::checkpoint::tensor::Tensor;
 
+use super::fault::Fault;
 use super::ledger::Wrong;
-use super::structure::Fault;
 
 /// Name and shape of every array; 0 stands for any size.
 ///

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::download::sweep;
+use super::drafts::{self, Draft};
 use super::error::{CacheError, INVALID_ARGUMENT};
 use super::files;
 use super::info;
-use super::owner::{self, Draft};
 use super::place;
 use super::store::Store;
 
@@ -94,11 +95,48 @@ pub fn clear(store: &Store, model: Option<&str>, confirm: bool) -> Result<Cleare
             (None, Some(_)) => {}
         }
     }
+    remove_unfinished(store, wanted.as_deref(), &mut cleared);
     if wanted.is_none() {
         remove_own(store, &mut cleared);
     }
     remove_empty_folders(store.root());
     Ok(cleared)
+}
+
+/// Downloads of the wanted models that ended unfinished.
+fn remove_unfinished(store: &Store, wanted: Option<&[&String]>, cleared: &mut Cleared) {
+    for folder in folders(store.root()) {
+        for one in sweep::unfinished(&folder).unwrap_or_default() {
+            let entry = info::entry_of(store, &folder.join(&one.name));
+            let is_wanted = match (entry, wanted) {
+                (Some(entry), Some(ids)) => ids.contains(&&entry.id),
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            match (is_wanted, one.live) {
+                (true, false) => {
+                    cleared.remove(store.root(), &one.path);
+                }
+                (true, true) => cleared.keep(&one.path, "another process is working on it"),
+                (false, _) => {}
+            }
+        }
+    }
+}
+
+/// `root` and every folder below it, but drafts and libtorch.
+pub fn folders(root: &Path) -> Vec<PathBuf> {
+    let found = std::cell::RefCell::new(vec![root.to_path_buf()]);
+    let enter = |folder: &Path| {
+        let is_runtime = folder.parent() == Some(root) && folder.ends_with("pose4d");
+        let is_ours = !is_runtime && drafts::draft(folder).is_none() && !info::is_partial(folder);
+        if is_ours {
+            found.borrow_mut().push(folder.to_path_buf());
+        }
+        is_ours
+    };
+    let _ = files::walk(root, &enter);
+    found.into_inner()
 }
 
 /// Records and drafts; drafts of living processes stay.
@@ -122,7 +160,7 @@ fn remove_own(store: &Store, cleared: &mut Cleared) {
 pub fn drafts(root: &Path) -> Vec<(PathBuf, Draft)> {
     let found = std::cell::RefCell::new(Vec::new());
     let enter = |folder: &Path| {
-        let draft = owner::draft(folder);
+        let draft = drafts::draft(folder);
         found
             .borrow_mut()
             .extend(draft.map(|draft| (folder.to_path_buf(), draft)));
@@ -143,7 +181,7 @@ pub fn remove_empty_folders(root: &Path) {
             .unwrap_or("");
         let is_top = folder.parent() == Some(root);
         let is_set_apart = is_top && (name == place::OWN || name == "pose4d");
-        if is_set_apart || owner::draft(folder).is_some() {
+        if is_set_apart || drafts::draft(folder).is_some() {
             return false;
         }
         folders.borrow_mut().push(folder.to_path_buf());

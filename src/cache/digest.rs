@@ -56,7 +56,8 @@ pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, Cache
             watch.check()?;
         }
     }
-    if loaded != stamp.bytes || Stamp::of(&file.metadata().map_err(io)?) != stamp {
+    let after = Stamp::of(&file.metadata().map_err(io)?);
+    if loaded != stamp.bytes || !stamp.looks_untouched(&after) {
         let message = format!("{} changed while it was read; try again", path.display());
         return Err(CacheError::new(CACHE_IO, message));
     }
@@ -168,8 +169,8 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let table = Manifest::built_in().unwrap();
         let watch = Watch {
-            tell: &|_| {},
             cancelled: &|| true,
+            ..Watch::SILENT
         };
         let error = of_file(&path, table.entry("hmr2").unwrap(), watch).unwrap_err();
         assert_eq!(error.code, crate::cache::error::ABORTED);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::drafts::Drafts;
 use super::error::{CACHE_IO, CacheError};
-use super::owner::Drafts;
 use super::place;
 
 /// What changes whenever a file's bytes change.
@@ -36,6 +36,12 @@ impl Stamp {
             changed,
             inode,
         }
+    }
+
+    /// Whether nobody seems to have written to an open file. One that was only given another name, or
+    /// none, has; its time of change alone is another one.
+    pub fn looks_untouched(&self, later: &Self) -> bool {
+        (self.bytes, self.modified, self.inode) == (later.bytes, later.modified, later.inode)
     }
 
     /// Of the file behind any links.

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::discover;
+use super::drafts;
 use super::fast;
 use super::files;
 use super::manifest::Entry;
-use super::owner;
 use super::place;
 use super::status;
 use super::store::Store;
@@ -126,7 +126,7 @@ pub fn info(store: &Store, detailed: bool) -> Info {
     }
 }
 
-/// Every file of the cache but our records, drafts and libtorch.
+/// Every file of the cache but our records, drafts, unfinished downloads and libtorch.
 pub fn contents(root: &Path) -> Vec<PathBuf> {
     let enter = |folder: &Path| {
         let is_top = folder.parent() == Some(root);
@@ -135,9 +135,17 @@ pub fn contents(root: &Path) -> Vec<PathBuf> {
             .and_then(|name| name.to_str())
             .unwrap_or("");
         let is_set_apart = is_top && (name == place::OWN || name == "pose4d");
-        !is_set_apart && owner::draft(folder).is_none()
+        !is_set_apart && drafts::draft(folder).is_none() && !is_partial(folder)
     };
-    files::walk(root, &enter).unwrap_or_default()
+    let mut files = files::walk(root, &enter).unwrap_or_default();
+    let is_lock = |path: &PathBuf| path.to_string_lossy().ends_with(".part.lock");
+    files.retain(|path| !is_lock(path));
+    files
+}
+
+/// Whether a folder holds an unfinished download.
+pub fn is_partial(folder: &Path) -> bool {
+    folder.extension().is_some_and(|end| end == "part")
 }
 
 /// The model a file of the cache belongs to: by its place, its name, or what it says itself.
@@ -153,9 +161,9 @@ pub fn entry_of<'a>(store: &'a Store, path: &Path) -> Option<&'a Entry> {
     }) {
         return Some(entry);
     }
-    if status::extension(path) == "safetensors" {
-        let (id, _) = fast::describe(path)?;
-        return store.manifest().entry(&id).ok();
+    let mut entries = store.manifest().entries();
+    if let Some(entry) = entries.find(|entry| fast::is_form_of(store, entry, path)) {
+        return Some(entry);
     }
     None
 }

@@ -3,50 +3,14 @@
 use std::path::Path;
 
 use crate::checkpoint::checkpoint::{Checkpoint, Format};
-use crate::checkpoint::error::{CheckpointError, Kind};
+use crate::checkpoint::error::Kind;
 use crate::checkpoint::open;
 
 use super::body;
+use super::fault::Fault;
 use super::ledger::Wrong;
 use super::manifest::Entry;
 use super::progress::{Progress, Watch};
-
-/// What a look inside found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub wrong: Wrong,
-    pub why: String,
-    /// The caller ended the work: nothing was found.
-    pub cancelled: bool,
-}
-
-impl Fault {
-    pub fn new(wrong: Wrong, why: impl Into<String>) -> Self {
-        Self {
-            wrong,
-            why: why.into(),
-            cancelled: false,
-        }
-    }
-}
-
-impl From<CheckpointError> for Fault {
-    fn from(error: CheckpointError) -> Self {
-        let wrong = match error.kind {
-            Kind::Corrupt => Wrong::Corrupt,
-            Kind::Hostile => Wrong::Hostile,
-            Kind::Missing => Wrong::Different,
-            Kind::NotFound | Kind::Io | Kind::Format | Kind::Unsupported | Kind::Cancelled => {
-                Wrong::Unreadable
-            }
-        };
-        Self {
-            wrong,
-            cancelled: error.kind == Kind::Cancelled,
-            why: error.message,
-        }
-    }
-}
 
 /// Whether opening tells anything, and costs little: not for archives and packed assets.
 pub fn can_open(entry: &Entry) -> bool {

@@ -10,6 +10,9 @@ use crate::checkpoint::limits;
 use crate::checkpoint::source::Source;
 use crate::checkpoint::tensor::{Data, Sink, Tensor, TensorBytes, View};
 
+/// Takes a record's fields: tensors by dotted name, and what is no number by its layout.
+pub type Visit<'a> = dyn FnMut(String, Result<Tensor, &Layout>) -> Parse<()> + 'a;
+
 /// An array in a file or in a member of an archive.
 pub struct Array {
     /// Header and values.
@@ -43,13 +46,7 @@ impl Array {
     }
 
     /// The numbers among a record's fields, by dotted name; `visit` sees the others too.
-    pub fn fields(
-        &self,
-        name: &str,
-        fields: &[Field],
-        base: u64,
-        visit: &mut dyn FnMut(String, Result<Tensor, &Layout>) -> Parse<()>,
-    ) -> Parse<()> {
+    pub fn fields(&self, name: &str, fields: &[Field], base: u64, visit: &mut Visit) -> Parse<()> {
         for field in fields {
             let name = format!("{name}.{}", field.name);
             let offset = base.saturating_add(field.offset);

@@ -25,7 +25,7 @@ pub fn parse(source: &Source, start: u64, end: u64) -> Parse<Pickle> {
         memo: Memo::default(),
         counted: 0,
     };
-    let root = machine.run()?;
+    let root = machine.run().map_err(|fault| machine.explain(fault))?;
     let end = machine.input.position();
     Ok(Pickle {
         root,
@@ -71,6 +71,18 @@ impl Machine {
             if steps.is_multiple_of(256) {
                 self.count()?;
             }
+        }
+    }
+
+    /// Names a program whose files look like pickles and are none.
+    fn explain(&self, fault: Fault) -> Fault {
+        let mut globals = self.arena.pickle.globals.iter();
+        match globals.any(|global| global.module == "joblib.numpy_pickle") {
+            true => Fault::unsupported(
+                "it was written by joblib, which puts arrays between the pickle's instructions; \
+                 load it in Python and save it with pickle, torch or safetensors",
+            ),
+            false => fault,
         }
     }
 
@@ -255,3 +267,7 @@ impl Machine {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -111,4 +111,6 @@ impl Archive {
 }
 
 #[cfg(test)]
+mod forge;
+#[cfg(test)]
 mod tests;

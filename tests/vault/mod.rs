@@ -1,0 +1,8 @@
+//! What the tests of the vault share: the committed corpora, unpacked, comparisons with what Python
+//! read, and readings of memory.
+#![allow(dead_code, reason = "each test uses a part")]
+
+pub mod archive;
+pub mod compare;
+pub mod corpus;
+pub mod memory;
