@@ -267,7 +267,8 @@ fn is_data(module: &str, name: &str) -> bool {
 
 /// One name, not a way through an object's attributes, and not Python's own.
 fn is_plain(name: &str) -> bool {
-    !name.contains('.') && !(name.starts_with("__") && name.ends_with("__"))
+    let pythons = name.starts_with("__") && name.ends_with("__");
+    !name.contains('.') && !pythons
 }
 
 fn is_refused(module: &str, name: &str) -> bool {

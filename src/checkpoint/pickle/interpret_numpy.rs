@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
             ("numpy.core.multiarray" | "numpy.core._multiarray_umath", "scalar") => {
                 self.scalar(made)
             }
-            ("numpy.core.numeric", "_frombuffer") => self.from_buffer(made),
+            ("numpy.core.numeric", "_frombuffer") => self.buffered(made),
             ("numpy", "dtype") => {
                 let kind = self.kind_of(made)?;
                 Ok(Step::Is(Meaning::Plain(kind.name.into())))
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `_frombuffer(buffer, dtype, shape, order[, axes])`: protocol 5.
-    fn from_buffer(&self, made: Made<'a>) -> Parse<Step<'a>> {
+    fn buffered(&self, made: Made<'a>) -> Parse<Step<'a>> {
         let &[data, dtype, shape, order, ref axes @ ..] = made.args else {
             return Err(Fault::corrupt("_frombuffer without its four arguments"));
         };

@@ -199,11 +199,14 @@ fn array(shape: &[u8], dtype: &[u8], data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// What is wrong, and the shape, type and data that are.
+type Lie = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
+
 #[test]
 fn arrays_that_lie_are_refused() {
     let four = b"U\x04\0\0\x80\x3f";
     assert!(read_bytes(&array(b"K\x01\x85", b"f4", four)).is_ok());
-    let lies: &[(&str, &[u8], &[u8], &[u8])] = &[
+    let lies: &[Lie] = &[
         ("too short", b"K\x02\x85", b"f4", four),
         ("too long", b"K\x01\x85", b"f2", four),
         (
