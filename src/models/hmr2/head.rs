@@ -3,7 +3,8 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::checkpoint::dtype::DType;
-use crate::layers::weights::{Param, Weights};
+use crate::layers::linear::Linear;
+use crate::layers::weights::Weights;
 use crate::models::error::ModelError;
 use crate::models::hmr2::config::Config;
 use crate::models::hmr2::decoder::Decoder;
@@ -39,8 +40,7 @@ pub struct Head {
 
 /// One layer read off the token, in single precision, and the value it refines.
 struct Readout {
-    weight: Param,
-    bias: Param,
+    layer: Linear,
     /// `[1, outputs]`
     mean: Tensor,
 }
@@ -59,9 +59,9 @@ impl Head {
         let readout = |layer: &str, outputs: i64, init: &str, mean: &str| {
             let layer = weights.sub(layer);
             let shape = [outputs, config.decoder.width];
+            let bias = layer.get_in("bias", &[outputs], DType::F32)?;
             Ok::<_, ModelError>(Readout {
-                weight: layer.get_in("weight", &shape, DType::F32)?,
-                bias: layer.get_in("bias", &[outputs], DType::F32)?,
+                layer: Linear::new(layer.get_in("weight", &shape, DType::F32)?, Some(bias))?,
                 mean: initial(weights, init, means, mean, outputs)?,
             })
         };
@@ -107,9 +107,7 @@ impl Head {
 
 impl Readout {
     fn refine(&self, token: &Tensor, value: &Tensor) -> Result<Tensor, TchError> {
-        token
-            .f_linear(&self.weight, Some(&*self.bias))?
-            .f_add(value)
+        self.layer.forward(token)?.f_add(value)
     }
 }
 
