@@ -209,7 +209,7 @@ impl Report {
                 message.push_str(&format!("; {what}: {}", which.join(", ")));
             }
         }
-        message.push_str(". No frame was run: the networks of this family are not in this version");
+        message.push_str(". No frame was run: the engine of this version does not run them yet");
         Self {
             status,
             message,
