@@ -49,7 +49,10 @@ fn no_input_makes_a_reader_panic_or_hang() {
             wrong
         };
         let workers: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .flat_map(|w| w.join().unwrap())
+            .collect()
     });
     let _ = std::panic::take_hook();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -76,7 +76,17 @@ fn known(path: &Path) -> Value {
 /// Every file of a format that the vault reads, in a folder and all below it.
 fn files(folder: &Path) -> Vec<PathBuf> {
     const EXTENSIONS: [&str; 11] = [
-        "ckpt", "pt", "pth", "pkl", "gz", "npz", "npy", "yaml", "h5", "safetensors", "tar",
+        "ckpt",
+        "pt",
+        "pth",
+        "pkl",
+        "gz",
+        "npz",
+        "npy",
+        "yaml",
+        "h5",
+        "safetensors",
+        "tar",
     ];
     let mut found = Vec::new();
     let mut open = vec![folder.to_path_buf()];

@@ -91,9 +91,10 @@ fn judge(name: &str, path: &Path, facts: &Value, wrong: &mut Vec<String>) {
     match &outcome.error {
         None if facts["expect"] == "refused" => wrong.push(format!("{name}: was read")),
         None => {}
-        Some(error) => wrong.extend(unclear(path, error, facts).map(|why| {
-            format!("{name}: {why}: {:?} {}", error.kind, short(&error.message))
-        })),
+        Some(error) => wrong.extend(
+            unclear(path, error, facts)
+                .map(|why| format!("{name}: {why}: {:?} {}", error.kind, short(&error.message))),
+        ),
     }
 }
 
@@ -175,7 +176,10 @@ fn made_here(folder: &Path) -> Vec<(&'static str, PathBuf, Value)> {
         ),
         (
             "long-names.npz",
-            file("long-names.npz", members(2_000, &"n".repeat(60_000), ".npy")),
+            file(
+                "long-names.npz",
+                members(2_000, &"n".repeat(60_000), ".npy"),
+            ),
             refused(),
         ),
         ("folder", folder.to_path_buf(), refused()),

@@ -86,7 +86,11 @@ fn ask(python: &str, list: &Path) -> Map<String, Value> {
 
 /// Files judged by this Python, and how many it read differently.
 fn report(python: &str, answers: &Map<String, Value>, files: usize) -> (usize, usize) {
-    assert_eq!(answers.len(), files, "{python} did not answer for each file");
+    assert_eq!(
+        answers.len(),
+        files,
+        "{python} did not answer for each file"
+    );
     let (mut judged, mut failed, mut readings) = (0, 0, 0);
     for (path, answer) in answers {
         let readers = answer["readers"].as_array().unwrap().len();
@@ -165,7 +169,8 @@ impl Campaign {
                     self.listed.insert(path.display().to_string(), facts);
                 }
                 Err(error)
-                    if error.kind == Kind::Unsupported && has_no_place(target, checkpoint, dtype) =>
+                    if error.kind == Kind::Unsupported
+                        && has_no_place(target, checkpoint, dtype) =>
                 {
                     self.refused += 1;
                 }
@@ -241,8 +246,24 @@ fn made_up() -> Vec<(String, Vec<Made>)> {
         types().filter(numpy).flat_map(each).collect(),
     ));
     let names = [
-        "a b", " ", "ünïcode.☃.😀", "quote'\"\\", "new\nline", "tab\t", "trailing.", ".leading",
-        "a..b", "0", "__class__", "%s", "<b>", "\u{7f}", "archive", "data.pkl", "e\u{301}", "é",
+        "a b",
+        " ",
+        "ünïcode.☃.😀",
+        "quote'\"\\",
+        "new\nline",
+        "tab\t",
+        "trailing.",
+        ".leading",
+        "a..b",
+        "0",
+        "__class__",
+        "%s",
+        "<b>",
+        "\u{7f}",
+        "archive",
+        "data.pkl",
+        "e\u{301}",
+        "é",
     ];
     let odd = names.iter().map(|name| entry(name, DType::F32, &[2]));
     made.push(("odd-names".into(), odd.collect()));
@@ -261,10 +282,7 @@ fn made_up() -> Vec<(String, Vec<Made>)> {
         let many = (0..count).map(|i| entry(&format!("block.{i}.w"), DType::F16, &[i % 5]));
         made.push((format!("many-{count}"), many.collect()));
     }
-    made.push((
-        "dims-32".into(),
-        vec![entry("w", DType::F32, &[1; 32])],
-    ));
+    made.push(("dims-32".into(), vec![entry("w", DType::F32, &[1; 32])]));
     made.push((
         "large".into(),
         vec![
@@ -288,7 +306,11 @@ fn safetensors(tensors: &[Made]) -> Vec<u8> {
             seed ^= seed >> 7;
             seed ^= seed << 17;
             let byte = (seed >> 32) as u8;
-            data.push(if *dtype == DType::Bool { byte & 1 } else { byte });
+            data.push(if *dtype == DType::Bool {
+                byte & 1
+            } else {
+                byte
+            });
         }
         let entry = json!({
             "dtype": code(*dtype), "shape": shape, "data_offsets": [start, data.len()],

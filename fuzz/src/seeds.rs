@@ -79,7 +79,9 @@ fn uses(name: &str, data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     if small && name.len().is_multiple_of(4) && !matches!(folder, "yaml" | "torch" | "hostile") {
         used.push(("convert", mark(name.len() as u8 / 4)));
     }
-    if target == "torch_zip" && let Some(pickle) = stored_pickle(data) {
+    if target == "torch_zip"
+        && let Some(pickle) = stored_pickle(data)
+    {
         used.push(("torch_pickle", pickle));
     }
     used
@@ -90,7 +92,10 @@ fn stored_pickle(zip: &[u8]) -> Option<Vec<u8>> {
     let name = b"data.pkl";
     let at = zip.windows(name.len()).position(|w| w == name)?;
     let start = at + name.len();
-    let start = start + zip[start..].windows(2).position(|w| w[0] == 0x80 && w[1] < 6)?;
+    let start = start
+        + zip[start..]
+            .windows(2)
+            .position(|w| w[0] == 0x80 && w[1] < 6)?;
     let end = start + zip[start..].windows(3).position(|w| w == b".PK")? + 1;
     Some(zip[start..end].to_vec())
 }

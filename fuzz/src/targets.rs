@@ -66,7 +66,10 @@ fn read_all(data: &[u8], extension: &str) {
     }
     // What `inspect` prints must stay in proportion too.
     let listed = serde_json::to_string(&contents.values).map_or(0, |text| text.len());
-    assert!(listed <= (16 << 20) + data.len() * 32, "{listed} bytes of values");
+    assert!(
+        listed <= (16 << 20) + data.len() * 32,
+        "{listed} bytes of values"
+    );
 }
 
 /// A tensor that is read to its end has as many bytes as it says.
@@ -109,8 +112,8 @@ fn npz_member(data: &[u8]) {
 
 fn zipped(members: &[(&str, &[u8])]) -> Option<Vec<u8>> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Stored);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, data) in members {
         zip.start_file(*name, options).ok()?;
         zip.write_all(data).ok()?;
@@ -121,7 +124,16 @@ fn zipped(members: &[(&str, &[u8])]) -> Option<Vec<u8>> {
 /// Telling the formats apart: the first byte chooses what the file is called.
 fn any(data: &[u8]) {
     const EXTENSIONS: [&str; 10] = [
-        "pt", "pkl", "npy", "npz", "safetensors", "h5", "tflite", "tar", "gz", "yaml",
+        "pt",
+        "pkl",
+        "npy",
+        "npz",
+        "safetensors",
+        "h5",
+        "tflite",
+        "tar",
+        "gz",
+        "yaml",
     ];
     if let Some((first, rest)) = data.split_first() {
         read_all(rest, EXTENSIONS[usize::from(*first) % EXTENSIONS.len()]);

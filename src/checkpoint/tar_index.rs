@@ -96,12 +96,15 @@ impl Index<'_> {
             }
             return next(data, stored);
         }
-        let Extension { name: long, target, size } = std::mem::take(extension);
+        let Extension {
+            name: long,
+            target,
+            size,
+        } = std::mem::take(extension);
         let size = agreed(stored, size)?;
         let raw = long.unwrap_or_else(|| name(header).into_bytes());
-        let place = |fault: Fault| {
-            fault.within(format_args!("member {:?}", String::from_utf8_lossy(&raw)))
-        };
+        let place =
+            |fault: Fault| fault.within(format_args!("member {:?}", String::from_utf8_lossy(&raw)));
         let target = target.unwrap_or_else(|| to_zero(header[157..257].to_vec()));
         self.take(kind, &raw, &target, data, size).map_err(place)?;
         next(data, size)
@@ -126,7 +129,9 @@ impl Index<'_> {
                 self.link(name, target)
             }
             b'3' | b'4' | b'6' => Err(Fault::hostile("a device or pipe in an archive of files")),
-            b'S' => Err(Fault::unsupported("a sparse file; pack it again without --sparse")),
+            b'S' => Err(Fault::unsupported(
+                "a sparse file; pack it again without --sparse",
+            )),
             other => Err(Fault::unsupported(format!(
                 "a member of the unknown kind {:?}",
                 char::from(other)
@@ -144,7 +149,10 @@ impl Index<'_> {
     }
 
     fn file(&mut self, name: String, offset: u64, size: u64) -> Parse<()> {
-        if offset.checked_add(size).is_none_or(|end| end > self.source.len()) {
+        if offset
+            .checked_add(size)
+            .is_none_or(|end| end > self.source.len())
+        {
             return Err(Fault::corrupt(format!(
                 "{size} bytes at {offset} reach past the end of the archive at {}; it was cut off",
                 self.source.len()
@@ -159,7 +167,11 @@ impl Index<'_> {
                 limits::MAX_TENSORS
             )));
         }
-        if self.by_name.insert(name.clone(), self.entries.len()).is_some() {
+        if self
+            .by_name
+            .insert(name.clone(), self.entries.len())
+            .is_some()
+        {
             return Err(Fault::hostile("two members of that name"));
         }
         self.entries.push(Entry { name, offset, size });
@@ -250,16 +262,23 @@ fn safe_name(raw: &[u8]) -> Parse<String> {
     let text = std::str::from_utf8(raw)
         .map_err(|_| Fault::unsupported("a member whose name is not UTF-8"))?;
     if text.len() > limits::MAX_NAME || text.split('/').count() > limits::MAX_DEPTH {
-        return Err(Fault::hostile("a member's name that is too long or too deep"));
+        return Err(Fault::hostile(
+            "a member's name that is too long or too deep",
+        ));
     }
     let drive = text.as_bytes().get(1) == Some(&b':');
     if text.starts_with('/') || drive || text.contains('\\') {
         return Err(Fault::hostile("an absolute path in an archive"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Fault::hostile("a name with control characters in an archive"));
+        return Err(Fault::hostile(
+            "a name with control characters in an archive",
+        ));
     }
-    let parts: Vec<&str> = text.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+    let parts: Vec<&str> = text
+        .split('/')
+        .filter(|p| !p.is_empty() && *p != ".")
+        .collect();
     if parts.contains(&"..") {
         return Err(Fault::hostile("a path that leads out of its archive"));
     }
@@ -272,13 +291,17 @@ fn resolve(name: &str, target: &[u8]) -> Parse<String> {
     let mut parts: Vec<&str> = name.split('/').collect();
     parts.pop();
     if text.starts_with('/') {
-        return Err(Fault::hostile(format!("a link to {text:?}, outside the archive")));
+        return Err(Fault::hostile(format!(
+            "a link to {text:?}, outside the archive"
+        )));
     }
     for part in text.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.pop().is_none() => {
-                return Err(Fault::hostile(format!("a link to {text:?}, outside the archive")));
+                return Err(Fault::hostile(format!(
+                    "a link to {text:?}, outside the archive"
+                )));
             }
             ".." => {}
             part => parts.push(part),

@@ -243,7 +243,9 @@ pub(super) fn number(field: &[u8]) -> Parse<u64> {
 }
 
 pub(super) fn decimal(value: &[u8]) -> Parse<u64> {
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok());
     number.ok_or_else(|| Fault::corrupt("an extended header with a size that is no number"))
 }
 
@@ -254,7 +256,10 @@ pub(super) fn decimal(value: &[u8]) -> Parse<u64> {
 )]
 pub(super) fn record(bytes: &[u8]) -> Option<((&[u8], &[u8]), &[u8])> {
     let space = bytes.iter().position(|&byte| byte == b' ')?;
-    let length: usize = std::str::from_utf8(bytes.get(..space)?).ok()?.parse().ok()?;
+    let length: usize = std::str::from_utf8(bytes.get(..space)?)
+        .ok()?
+        .parse()
+        .ok()?;
     let body = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = body.iter().position(|&byte| byte == b'=')?;
     let (key, value) = (body.get(..equals)?, body.get(equals + 1..)?);
@@ -263,7 +268,10 @@ pub(super) fn record(bytes: &[u8]) -> Option<((&[u8], &[u8]), &[u8])> {
 
 /// Bytes to the first zero; what is no UTF-8 is replaced.
 fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     let end = end.min(limits::MAX_NAME);
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -52,7 +52,10 @@ fn members_come_in_order_with_their_data() {
         ("a/link", Sort::Link, vec![]),
         ("two", Sort::File, b"2".to_vec()),
     ];
-    assert_eq!(found, expected.map(|(name, sort, data)| (name.to_string(), sort, data)));
+    assert_eq!(
+        found,
+        expected.map(|(name, sort, data)| (name.to_string(), sort, data))
+    );
 }
 
 #[test]
@@ -76,7 +79,11 @@ fn long_names_by_gnu_and_pax_and_prefix() {
     let mut prefixed = header("name", b'0', 0);
     prefixed[345..351].copy_from_slice(b"folder");
     bytes.extend(sealed(prefixed));
-    let names: Vec<_> = walk(&bytes).unwrap().into_iter().map(|found| found.0).collect();
+    let names: Vec<_> = walk(&bytes)
+        .unwrap()
+        .into_iter()
+        .map(|found| found.0)
+        .collect();
     assert_eq!(names, [long.clone(), long, "folder/name".into()]);
 }
 
@@ -93,7 +100,11 @@ fn sizes_beyond_octal_are_read() {
 fn what_does_not_fit_together_is_refused() {
     let whole = member("one", b'0', &[7; 1000]);
     for end in [1, 511, 513, 1000, 1535] {
-        assert_eq!(walk(&whole[..end]).unwrap_err().kind, Kind::Corrupt, "{end}");
+        assert_eq!(
+            walk(&whole[..end]).unwrap_err().kind,
+            Kind::Corrupt,
+            "{end}"
+        );
     }
     let mut wrong_sum = whole.clone();
     wrong_sum[0] ^= 1;

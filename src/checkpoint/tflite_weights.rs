@@ -3,9 +3,8 @@
 //! Layout: TensorFlow Lite schema v3 (`tensorflow/lite/schema/schema.fbs`). Numbers stay as they
 //! are stored (quantised ones are integers); rows kept sparse are filled up with zeros.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use super::blob::Blob;
 use super::checkpoint::{Contents, Opaque};
@@ -48,6 +47,8 @@ pub fn read(source: &Source) -> Parse<Contents> {
         bytes: &bytes,
         buffers: tables(&model, "the buffers", 4, 2 * limits::MAX_TENSORS)?,
         contents: Contents::default(),
+        repeated: HashMap::new(),
+        names: 0,
     };
     for (number, graph) in graphs.iter().enumerate() {
         let prefix = match number {
@@ -76,7 +77,9 @@ fn tables<'a>(
 ) -> Parse<Vec<Table<'a>>> {
     let count = table.vector(what, index, 4).map_err(damaged)?.len() / 4;
     if count > most {
-        return Err(Fault::hostile(format!("{what}: {count}; at most {most} are read")));
+        return Err(Fault::hostile(format!(
+            "{what}: {count}; at most {most} are read"
+        )));
     }
     table.tables(what, index).map_err(damaged)
 }
@@ -111,6 +114,10 @@ struct Reader<'a> {
     bytes: &'a [u8],
     buffers: Vec<Table<'a>>,
     contents: Contents,
+    /// How often each name came that came more than once.
+    repeated: HashMap<String, usize>,
+    /// Bytes of all names so far.
+    names: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -142,12 +149,36 @@ impl<'a> Reader<'a> {
                 None => return self.opaque(prefix, name, "TensorFlow Lite sparse blocks"),
             },
         };
-        let name = free_name(&self.contents.tensors, format!("{prefix}{name}"));
-        self.contents.tensors.insert(name, Tensor { dtype, shape, data });
+        let name = self.free_name(format!("{prefix}{name}"));
+        self.charge(&name)?;
+        self.contents
+            .tensors
+            .insert(name, Tensor { dtype, shape, data });
         Ok(())
     }
 
+    fn charge(&mut self, name: &str) -> Parse<()> {
+        self.names += name.len() as u64;
+        limits::check_names(self.source.len(), self.names)
+    }
+
+    /// Names need not differ in these files: the second `a` is called `a#2`.
+    fn free_name(&mut self, name: String) -> String {
+        if !self.contents.tensors.contains_key(&name) {
+            return name;
+        }
+        let count = self.repeated.entry(name.clone()).or_insert(1);
+        loop {
+            *count += 1;
+            let numbered = format!("{name}#{count}");
+            if !self.contents.tensors.contains_key(&numbered) {
+                return numbered;
+            }
+        }
+    }
+
     fn opaque(&mut self, prefix: &str, name: String, class: &str) -> Parse<()> {
+        self.charge(&name)?;
         self.contents.opaque.push(Opaque {
             path: format!("{prefix}{name}"),
             class: class.to_owned(),
@@ -158,10 +189,11 @@ impl<'a> Reader<'a> {
     /// The bytes of a constant; none for what is only computed.
     fn data(&self, table: &Table<'a>) -> Parse<Option<Blob>> {
         let index = table.i32(2, 0).map_err(damaged)?;
-        let buffer = usize::try_from(index).ok().and_then(|index| self.buffers.get(index));
-        let buffer = buffer.ok_or_else(|| {
-            Fault::corrupt(format!("buffer {index} of {}", self.buffers.len()))
-        })?;
+        let buffer = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.buffers.get(index));
+        let buffer = buffer
+            .ok_or_else(|| Fault::corrupt(format!("buffer {index} of {}", self.buffers.len())))?;
         // Beyond two gigabytes data lie outside the FlatBuffer, which such files are not.
         let outside = buffer.u64(2, 0).map_err(damaged)?;
         if outside > 1 {
@@ -177,7 +209,11 @@ impl<'a> Reader<'a> {
 
     /// A stretch of the file as bytes on demand.
     fn blob(&self, part: &[u8]) -> Parse<Blob> {
-        let offset = part.as_ptr().addr() - self.bytes.as_ptr().addr();
+        // A vector that is left out is empty, and not in the file at all.
+        let offset = match part {
+            [] => 0,
+            part => part.as_ptr().addr() - self.bytes.as_ptr().addr(),
+        };
         Blob::raw(self.source, offset as u64, part.len() as u64)
     }
 
@@ -192,8 +228,10 @@ impl<'a> Reader<'a> {
         let order = table.vector("the traversal order", 0, 4).map_err(damaged)?;
         let mut expected = (0..shape.len()).flat_map(|axis| (axis as u32).to_le_bytes());
         let dims = tables(table, "the dimensions", 2, 2 * limits::MAX_DIMS)?;
-        let plain = order.len() == 4 * shape.len() && order.iter().all(|&b| expected.next() == Some(b));
-        let (Some((last, dense)), Some((&columns, outer))) = (dims.split_last(), shape.split_last())
+        let plain =
+            order.len() == 4 * shape.len() && order.iter().all(|&b| expected.next() == Some(b));
+        let (Some((last, dense)), Some((&columns, outer))) =
+            (dims.split_last(), shape.split_last())
         else {
             return Ok(None);
         };
@@ -243,7 +281,10 @@ impl<'a> Reader<'a> {
 fn name(table: &Table, index: usize) -> Parse<String> {
     let bytes = table.vector("a tensor's name", 3, 1).map_err(damaged)?;
     if bytes.len() > limits::MAX_NAME {
-        return Err(Fault::hostile(format!("a tensor's name of {} bytes", bytes.len())));
+        return Err(Fault::hostile(format!(
+            "a tensor's name of {} bytes",
+            bytes.len()
+        )));
     }
     Ok(match bytes {
         [] => format!("tensor{index}"),
@@ -251,23 +292,14 @@ fn name(table: &Table, index: usize) -> Parse<String> {
     })
 }
 
-/// Names need not differ in these files: the second `a` is called `a#2`.
-fn free_name(taken: &IndexMap<String, Tensor>, name: String) -> String {
-    if !taken.contains_key(&name) {
-        return name;
-    }
-    // One more than the tensors there are is always free.
-    let numbered = |number: usize| format!("{name}#{number}");
-    let number = 2 + (0..taken.len()).take_while(|i| taken.contains_key(&numbered(i + 2))).count();
-    numbered(number)
-}
-
 fn shape(table: &Table) -> Parse<Vec<u64>> {
     let bytes = table.vector("a tensor's shape", 0, 4).map_err(damaged)?;
     if bytes.len() / 4 > limits::MAX_DIMS {
         return Err(Fault::hostile(format!("{} dimensions", bytes.len() / 4)));
     }
-    let sizes = bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let sizes = bytes
+        .chunks_exact(4)
+        .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let size = |n: i32| u64::try_from(n).map_err(|_| Fault::corrupt(format!("a size of {n}")));
     sizes.map(size).collect()
 }
@@ -314,7 +346,10 @@ impl SparseRows {
         if self.ends.len() != self.rows + 1 || self.places.len() != stored {
             return Err(contradiction());
         }
-        let dense = self.rows.saturating_mul(self.columns).saturating_mul(self.size as u64);
+        let dense = self
+            .rows
+            .saturating_mul(self.columns)
+            .saturating_mul(self.size as u64);
         let held = self.values.len + self.ends.blob.len + self.places.blob.len;
         limits::check_expansion(held, dense)
     }

@@ -202,7 +202,11 @@ impl Builder {
     /// Puts a value where it belongs.
     fn finish(&mut self, anchor: usize, node: Node) -> Parse<()> {
         // An anchor has a copy of its own.
-        self.weight += if anchor == 0 { node.weight } else { 2 * node.weight };
+        self.weight += if anchor == 0 {
+            node.weight
+        } else {
+            2 * node.weight
+        };
         if self.weight > MAX_WEIGHT {
             return Err(too_large());
         }
@@ -275,9 +279,8 @@ fn merge(value: Value, merged: &mut Vec<Map<String, Value>>) -> Parse<()> {
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Parse<Node> {
     let plain = style == ScalarStyle::Plain;
-    let value = match tag.map(tag_name) {
+    let value = match tag.map(tag_name).filter(|tag| tag != "!") {
         None if plain => yaml_scalar::resolve(text),
-        // `!` alone says: text, whatever it looks like.
         None => text.into(),
         Some(tag) => tagged(&tag, text)?,
     };
@@ -295,7 +298,7 @@ fn tagged(tag: &str, text: &str) -> Parse<Value> {
         value.ok_or_else(|| Fault::corrupt(format!("{text:?}, tagged as !!{tag}, is none")))
     };
     match tag.strip_prefix(CORE).unwrap_or(tag) {
-        "str" | "python/str" | "python/unicode" | "timestamp" | "!" => Ok(text.into()),
+        "str" | "python/str" | "python/unicode" | "timestamp" => Ok(text.into()),
         "null" | "python/none" => Ok(Value::Null),
         "bool" | "python/bool" => match yaml_scalar::resolve(text) {
             Value::Bool(value) => Ok(value.into()),
@@ -303,7 +306,11 @@ fn tagged(tag: &str, text: &str) -> Parse<Value> {
         },
         "int" | "python/int" | "python/long" => number(yaml_scalar::integer(text)),
         "float" | "python/float" => {
-            let whole = || yaml_scalar::integer(text).and_then(|n| n.as_f64()).map(Value::from);
+            let whole = || {
+                yaml_scalar::integer(text)
+                    .and_then(|n| n.as_f64())
+                    .map(Value::from)
+            };
             number(yaml_scalar::float(text).or_else(whole))
         }
         _ => Err(refused(tag)),

@@ -99,9 +99,9 @@ fn compare_tensors(checkpoint: &Checkpoint, facts: &Value, complaints: &mut Vec<
             // A list of the network's own names has more than a file of it need hold.
             None if below_root => {}
             None => complaints.push(format!("{name:?} is missing")),
-            Some(tensor) => complaints.extend(
-                difference(tensor, entry).map(|what| format!("{name:?} {what}")),
-            ),
+            Some(tensor) => {
+                complaints.extend(difference(tensor, entry).map(|what| format!("{name:?} {what}")))
+            }
         }
     }
     // A module's constants and lists of tensors are in the archive, but not in its state_dict.
