@@ -207,3 +207,251 @@ describe('convert', () => {
     assert.ok(!existsSync(output))
   })
 })
+
+describe('download', () => {
+  const there = () => place.path('cache/test/large.safetensors')
+  const leftovers = () => {
+    const names = existsSync(place.path('cache/test')) ? readdirSync(place.path('cache/test')) : []
+    return names.filter((name) => name.includes('.part'))
+  }
+
+  test('offline, nothing is fetched, and it says what is missing', async () => {
+    const before = server.requests.length
+    await assert.rejects(
+      models.download('small', { offline: true }),
+      (error) => code('OFFLINE')(error) && /small/.test(error.message),
+    )
+    process.env.POSE4D_OFFLINE = '1'
+    try {
+      await assert.rejects(models.download('small'), code('OFFLINE'))
+    } finally {
+      process.env.POSE4D_OFFLINE = ''
+    }
+    assert.equal(server.requests.length, before)
+  })
+
+  test('an aborted one rejects with the reason, keeps what came, and goes on from there', async () => {
+    const controller = new AbortController()
+    const reason = new Error('changed my mind')
+    const seen = []
+    const download = models.download('large', {
+      signal: controller.signal,
+      onProgress: (event) => {
+        seen.push(event)
+        if (event.phase === 'download' && event.loaded > 1 << 20) controller.abort(reason)
+      },
+    })
+    await assert.rejects(download, (error) => error === reason)
+    assert.ok(!existsSync(there()))
+    assert.equal(leftovers().length, 1, 'what came is kept')
+    assert.ok(seen.every(({ model, file }) => model === 'large' && file === 'large.safetensors'))
+
+    const [model] = await models.download('large')
+    assert.deepEqual([model.name, model.available, model.state], ['large', true, 'verified'])
+    assert.equal(model.path, there())
+    assert.equal(sha256(readFileSync(there())), sha256(large))
+    const ranges = server.requests.filter(({ range }) => range && range !== 'bytes=0-')
+    assert.ok(ranges.length > 0, 'it went on where it was')
+    assert.deepEqual(leftovers(), [])
+  })
+
+  test('progress rises to the end at a bounded rate, with rate and time left', async () => {
+    await models.clear({ model: 'large' })
+    const seen = []
+    const start = performance.now()
+    await models.download('large', { onProgress: (event) => seen.push(event) })
+    const seconds = (performance.now() - start) / 1000
+    const downloads = seen.filter(({ phase }) => phase === 'download')
+    const loaded = downloads.map((event) => event.loaded)
+    assert.deepEqual(
+      loaded,
+      [...loaded].sort((a, b) => a - b),
+    )
+    assert.equal(loaded.at(-1), large.length)
+    assert.ok(downloads.every(({ total }) => total === large.length))
+    assert.ok(downloads.length <= 12 * seconds + 3, `${downloads.length} in ${seconds} s`)
+    const middle = downloads.filter(({ etaSeconds }) => etaSeconds > 0)
+    assert.ok(middle.length > 0 && middle.every(({ bytesPerSecond }) => bytesPerSecond > 0))
+  })
+
+  test('what is there is not fetched again; sets and several at once', async () => {
+    const before = server.requests.length
+    await models.download('large')
+    assert.equal(server.requests.length, before)
+    const both = await models.download(['both', 'small'])
+    assert.deepEqual(
+      both.map(({ name, available }) => [name, available]),
+      [
+        ['small', true],
+        ['large', true],
+      ],
+    )
+  })
+
+  test('wrong bytes never get the name', async () => {
+    await assert.rejects(models.download('wrong'), code('DOWNLOAD'))
+    assert.equal(models.status('wrong').available, false)
+    assert.ok(!existsSync(place.path('cache/test/wrong.safetensors')))
+  })
+
+  test('what is under a licence is never fetched', async () => {
+    await assert.rejects(
+      models.download('licensed'),
+      (error) => code('LICENCE')(error) && /import/.test(error.message),
+    )
+  })
+
+  test('the event loop turns while the work goes on', async () => {
+    await models.clear({ model: 'large' })
+    let turns = 0
+    const timer = setInterval(() => turns++, 5)
+    await models.download('large')
+    clearInterval(timer)
+    assert.ok(turns > 5, `${turns} turns`)
+  })
+})
+
+describe('keeping order', () => {
+  before(() => models.download('both'))
+
+  test('verify reads every byte, and finds one that flipped', async () => {
+    const sound = await models.verify()
+    assert.equal(sound.ok, true)
+    assert.deepEqual(sound.files.map(({ name, ok, trust }) => [name, ok, trust]).sort(), [
+      ['large', true, 'published'],
+      ['small', true, 'published'],
+    ])
+    const path = place.path('cache/test/small.safetensors')
+    const bytes = readFileSync(path)
+    bytes[bytes.length - 1] ^= 1
+    writeFileSync(path, bytes)
+    const { ok, files } = await models.verify('small')
+    assert.equal(ok, false)
+    assert.deepEqual([files[0].name, files[0].ok, files[0].wrong], ['small', false, 'corrupt'])
+    assert.match(files[0].problem, /SHA-256/i)
+    assert.equal(models.status('small').state, 'corrupt')
+  })
+
+  test('optimize says what it would do, does it, and writes fast forms', async () => {
+    const path = place.path('cache/test/small.safetensors')
+    const dry = await models.optimize({ dryRun: true })
+    assert.deepEqual(
+      dry.removed.map((file) => file.path),
+      [path],
+    )
+    assert.ok(existsSync(path) && dry.dryRun)
+    const done = await models.optimize()
+    assert.deepEqual([done.filesRemoved, done.errors], [1, []])
+    assert.ok(!existsSync(path))
+    await models.download('small')
+    assert.equal(models.status('small').available, true)
+  })
+
+  test('info counts files, sizes and health', async () => {
+    const info = await models.info()
+    assert.equal(info.cacheDir, place.cacheDir)
+    assert.equal(info.cacheHealth, 'good')
+    assert.ok(info.totalFiles >= 2)
+    const file = info.models.small.formats.safetensors
+    assert.equal(file.bytes, small.length)
+    assert.ok(Math.abs(file.sizeMb - small.length / 2 ** 20) < 1e-9)
+    assert.ok(!Number.isNaN(Date.parse(file.lastModified)))
+    assert.equal(info.stats, undefined)
+    const { stats, found } = await models.info({ detailed: true })
+    assert.equal(stats.largestModel.name, 'large')
+    assert.equal(stats.smallestModel.name, 'small')
+    assert.ok(stats.totalModels >= 2 && found)
+  })
+
+  test('export as it is or in another format, and import again', async () => {
+    const out = place.path('work/exported.safetensors')
+    const { converted, sha256: hash } = await models.export('small', out)
+    assert.deepEqual([converted, hash], [false, sha256(small)])
+    const pt = place.path('work/exported.pt')
+    const written = await models.export('small', pt, 'pt')
+    assert.deepEqual([written.name, written.converted, written.path], ['small', true, pt])
+    const [a, b] = [await models.inspect(out), await models.inspect(pt)]
+    assert.equal(b.format, 'torch-zip')
+    assert.deepEqual(b.tensors, a.tensors)
+
+    await models.clear({ model: 'small' })
+    const taken = await models.import(out, 'small')
+    assert.deepEqual([taken.name, taken.sha256], ['small', sha256(small)])
+    assert.equal(models.status('small').state, 'verified')
+    const other = place.path('work/other.safetensors')
+    writeFileSync(other, safetensors({ 'head.weight': [4, 3], 'head.bias': [4] }, 9))
+    await assert.rejects(models.import(other, 'small'), code('MODEL_CORRUPT'))
+    await assert.rejects(models.import(place.path('work/gone'), 'small'), code('MODEL_UNAVAILABLE'))
+    await assert.rejects(models.import(out, 'smoll'), code('MODEL_UNKNOWN'))
+  })
+
+  test('clear takes one, and all only when it is confirmed', async () => {
+    await assert.rejects(models.clear({}), code('INVALID_ARGUMENT'))
+    await assert.rejects(models.clear(), code('INVALID_ARGUMENT'))
+    assert.equal(models.status('large').available, true)
+    const one = await models.clear({ model: 'small' })
+    assert.ok(one.filesRemoved >= 1 && one.spaceFreedMb > 0)
+    assert.equal(models.status('large').available, true)
+    await models.clear({ confirm: true })
+    assert.equal(models.status('large').available, false)
+    assert.ok(existsSync(place.path('work/exported.safetensors')))
+  })
+
+  test('files of other tools are found, used in place, and never removed', async () => {
+    const folder = place.path('work/.models')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'small.safetensors'), small)
+    const code = `const { models } = require(${JSON.stringify(root)})
+      models.clear({ confirm: true }).then(() => models.verify('small')).then(({ files }) =>
+        console.log(JSON.stringify([models.status('small'), files])))`
+    const { stdout } = await run(process.execPath, ['-e', code], { cwd: place.path('work') })
+    const [status, files] = JSON.parse(stdout)
+    assert.deepEqual([status.available, status.origin], [true, '.models'])
+    assert.equal(files[0].ok, true)
+    assert.ok(existsSync(join(folder, 'small.safetensors')))
+  })
+})
+
+describe('prepare', () => {
+  test('fetches, converts to the fast form, loads, and reports', async () => {
+    const phases = new Set()
+    const report = await models.prepare('both', {
+      precision: 'bf16',
+      device: 'cpu',
+      onProgress: ({ phase }) => phases.add(phase),
+    })
+    assert.equal(report.status, 'ready')
+    assert.match(report.message, /2 of 2 models are loaded.*No frame was run/)
+    for (const name of ['small', 'large']) {
+      const model = report.models[name]
+      assert.equal(model.status, 'loaded')
+      assert.ok(model.loadTimeSeconds > 0)
+      const [file] = model.files
+      assert.deepEqual([file.name, file.precision, file.downloaded], [name, 'bf16', true])
+      const { tensors } = await models.inspect(file.path, { hashes: false })
+      assert.ok(tensors.every(({ dtype }) => dtype === 'bfloat16'))
+    }
+    for (const phase of ['download', 'convert', 'load']) assert.ok(phases.has(phase), phase)
+    const before = server.requests.length
+    const again = await models.prepare('both', { precision: 'bf16', offline: true })
+    assert.equal(again.status, 'ready')
+    assert.ok(!again.models.large.files[0].converted)
+    assert.equal(server.requests.length, before)
+  })
+
+  test('what is missing is in the report, with what to do', async () => {
+    const report = await models.prepare(['small', 'licensed'])
+    assert.equal(report.status, 'partial')
+    assert.deepEqual([report.models.small.status, report.models.smpl.status], ['loaded', 'missing'])
+    assert.match(report.models.smpl.message, /import/)
+    const nothing = await models.prepare('licensed')
+    assert.equal(nothing.status, 'error')
+    await models.clear({ confirm: true })
+    const offline = await models.prepare('both', { offline: true })
+    assert.equal(offline.status, 'error')
+    assert.equal(offline.models.small.files[0].code, 'ERR_POSE4D_OFFLINE')
+    await assert.rejects(models.prepare('bath'), code('MODEL_UNKNOWN'))
+    await assert.rejects(models.prepare('both', { device: 'tpu' }), code('DEVICE'))
+    await assert.rejects(models.prepare('both', { precision: 'fp8' }), code('INVALID_ARGUMENT'))
+  })
+})

@@ -1,8 +1,11 @@
 'use strict'
 // One piece of work with files in the addon: told of its progress, ended by an AbortSignal.
 
-const { Job, checkSignal } = require('./call.cjs')
+const { checkSignal } = require('./call.cjs')
 const { Pose4DError, invalid, native } = require('./errors.cjs')
+const { loadNative } = require('./native.cjs')
+
+const ABORTED = 'ERR_POSE4D_ABORTED'
 
 function checkListener(onProgress) {
   if (onProgress === undefined || onProgress === null || typeof onProgress === 'function') return
@@ -10,13 +13,16 @@ function checkListener(onProgress) {
 }
 
 /**
- * Runs `start(nativeJob, tell, listened)`; the addon answers through `tell` with JSON: any number
+ * Runs `start(nativeTask, tell, listened)`; the addon answers through `tell` with JSON: any number
  * of `{ progress }`, then `{ result }` or `{ error }`.
  */
 async function task({ signal, onProgress }, start) {
   checkSignal(signal)
   checkListener(onProgress)
-  const job = new Job({ signal })
+  signal?.throwIfAborted()
+  const nativeTask = new (loadNative().binding.NativeTask)()
+  const stop = () => nativeTask.cancel()
+  signal?.addEventListener('abort', stop, { once: true })
   let thrown
   const listen = (progress) => {
     try {
@@ -24,7 +30,7 @@ async function task({ signal, onProgress }, start) {
     } catch (error) {
       // The caller's own fault ends its own task.
       thrown = { error }
-      job.native.cancel()
+      stop()
     }
   }
   try {
@@ -34,16 +40,15 @@ async function task({ signal, onProgress }, start) {
         if (message.progress) listen(message.progress)
         else resolve(message)
       }
-      native(() => start(job.native, tell, Boolean(onProgress)))
+      native(() => start(nativeTask, tell, Boolean(onProgress)))
     })
     // The work may have been done before it could be stopped.
     if (thrown) throw thrown.error
+    if (error?.code === ABORTED && signal?.aborted) throw signal.reason
     if (error) throw new Pose4DError(error.code, error.message)
     return result
-  } catch (error) {
-    throw thrown ? thrown.error : job.reason(error)
   } finally {
-    job.release()
+    signal?.removeEventListener('abort', stop)
   }
 }
 

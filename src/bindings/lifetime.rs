@@ -3,19 +3,19 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use napi::Env;
 
 use super::model::Model;
-use crate::pipeline::control::JobControl;
 use crate::pipeline::engine::{Engine, WeakEngine};
 
 /// What lives in one environment.
 #[derive(Default)]
 struct Household {
     engines: Vec<WeakEngine<Model>>,
-    tasks: Vec<Weak<JobControl>>,
+    tasks: Vec<Weak<AtomicBool>>,
 }
 
 static HOMES: LazyLock<Mutex<HashMap<usize, Household>>> = LazyLock::new(Mutex::default);
@@ -61,11 +61,11 @@ impl Home {
     }
 
     /// Ties a task to it; called in the environment itself, so it is still there.
-    pub fn adopt_task(self, control: &Arc<JobControl>) {
+    pub fn adopt_task(self, cancel: &Arc<AtomicBool>) {
         with(|homes| {
             let home = homes.entry(self.0).or_default();
             home.tasks.retain(|known| known.strong_count() > 0);
-            home.tasks.push(Arc::downgrade(control));
+            home.tasks.push(Arc::downgrade(cancel));
         });
     }
 }
@@ -77,7 +77,7 @@ fn close_all(home: usize) {
     tasks
         .iter()
         .filter_map(Weak::upgrade)
-        .for_each(|control| control.cancel());
+        .for_each(|cancel| cancel.store(true, Ordering::Relaxed));
     let engines: Vec<_> = engines.iter().filter_map(WeakEngine::upgrade).collect();
     engines.iter().for_each(Engine::begin_close);
     engines.iter().for_each(Engine::close_blocking);

@@ -7,7 +7,10 @@ use super::error::{cache_to_js, to_js};
 use super::fields::Fields;
 use super::value::Value;
 use crate::cache::store::{Options, Store};
+use crate::pipeline::device;
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT};
+use crate::pipeline::warmup::Settings;
+use crate::runtime::threads::worker_count;
 
 /// Options that every function of the cache takes.
 const COMMON: [&str; 2] = ["cacheDir", "offline"];
@@ -97,6 +100,34 @@ pub fn names(value: Value) -> napi::Result<Option<Vec<String>>> {
     let length = value.array_length().ok_or_else(refuse)?;
     let name = |i| text(value.at(i).map_err(|_| refuse())?, &format!("names[{i}]"));
     (0..length).map(name).collect::<napi::Result<_>>().map(Some)
+}
+
+/// A list of names with at least one.
+pub fn some_names(value: Value) -> napi::Result<Vec<String>> {
+    names(value)?
+        .filter(|names| !names.is_empty())
+        .ok_or_else(|| wrong("names", "a name or an array of names", &value))
+}
+
+/// How a family is to be warmed up.
+pub fn warmup(asked: &Asked) -> napi::Result<Settings> {
+    let fields = &asked.fields;
+    let precisions = [
+        ("auto", None),
+        ("fp32", Some("fp32")),
+        ("bf16", Some("bf16")),
+        ("fp16", Some("fp16")),
+    ];
+    let precision = fields.choice("precision", &precisions).map_err(to_js)?;
+    let name = fields.string("device").map_err(to_js)?;
+    let name = name.as_deref().unwrap_or("auto");
+    let threads = fields.whole("threads", 0, 1024).map_err(to_js)?;
+    Ok(Settings {
+        precision: precision.flatten().map(str::to_owned),
+        device: device::device(name, device::fastest()).map_err(to_js)?,
+        threads: worker_count(threads.unwrap_or(0) as usize),
+        offline: asked.offline,
+    })
 }
 
 /// An option that is off unless it is said to be on.

@@ -10,19 +10,22 @@ use napi_derive::napi;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::engine::NativeJob;
 use super::error::{cache_to_js, to_js};
 use super::fields::Fields;
 use super::model_options::{self as options, Asked};
-use super::task::{self, Task};
+use super::task::{self, NativeTask, Task};
 use super::value::Value;
+use crate::cache::download::request as download;
 use crate::cache::error::CacheError;
 use crate::cache::manifest::{Manifest, Origin};
-use crate::cache::progress::Progress;
+use crate::cache::network::with_means;
+use crate::cache::optimize::OptimizeOptions;
+use crate::cache::progress::{Progress, Watch};
 use crate::cache::transfer::ImportOptions;
-use crate::cache::{clear, info, status, transfer, verify};
+use crate::cache::{clear, fetch, info, optimize, status, transfer, verify};
 use crate::checkpoint::inspect;
 use crate::pipeline::error::INTERNAL;
+use crate::pipeline::warmup;
 
 type Tell<'a> = Function<'a, String, ()>;
 
@@ -80,7 +83,7 @@ pub fn models_status(name: Value, given: Value, options: Value) -> napi::Result<
 #[napi(skip_typescript, catch_unwind)]
 pub fn models_info(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     given: Value,
@@ -88,8 +91,67 @@ pub fn models_info(
 ) -> napi::Result<()> {
     let Asked { store, fields, .. } = options::cache(given, options, &["detailed"])?;
     let detailed = options::flag(&fields, "detailed")?;
-    task::spawn(env, job.control(), tell, listened, move |_| {
+    task::spawn(env, job, tell, listened, move |_| {
         answer(info::info(&store, detailed))
+    })
+}
+
+/// `models.download`.
+#[napi(skip_typescript, catch_unwind)]
+pub fn models_download(
+    env: &Env,
+    job: &NativeTask,
+    tell: Tell,
+    listened: bool,
+    names: Value,
+    given: Value,
+    options: Value,
+) -> napi::Result<()> {
+    let names = options::some_names(names)?;
+    let Asked { store, offline, .. } = options::cache(given, options, &[])?;
+    task::spawn(env, job, tell, listened, move |task| {
+        let settings = download::Settings {
+            offline,
+            ..download::Settings::default()
+        };
+        let fetch = |watch: Watch| {
+            with_means(&settings, |means| {
+                fetch::fetch(&store, &names, means, watch)
+            })
+        };
+        answer(task.watched(fetch)?)
+    })
+}
+
+/// `models.prepare`.
+#[napi(skip_typescript, catch_unwind)]
+pub fn models_prepare(
+    env: &Env,
+    job: &NativeTask,
+    tell: Tell,
+    listened: bool,
+    names: Value,
+    given: Value,
+    options: Value,
+) -> napi::Result<()> {
+    let names = options::some_names(names)?;
+    let known = ["precision", "device", "threads"];
+    let asked = options::cache(given, options, &known)?;
+    let settings = options::warmup(&asked)?;
+    task::spawn(env, job, tell, listened, move |task| {
+        let mut report = task.watched(|watch: Watch| {
+            warmup::warm(&asked.store, &names, &settings, watch).and_then(answer)
+        })?;
+        if let Some(models) = report.get_mut("models").and_then(Json::as_object_mut) {
+            let files = models
+                .values_mut()
+                .filter_map(|model| model.get_mut("files"));
+            files
+                .filter_map(Json::as_array_mut)
+                .flatten()
+                .for_each(name);
+        }
+        Ok(report)
     })
 }
 
@@ -97,7 +159,7 @@ pub fn models_info(
 #[napi(skip_typescript, catch_unwind)]
 pub fn models_verify(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     names: Value,
@@ -106,10 +168,31 @@ pub fn models_verify(
 ) -> napi::Result<()> {
     let names = options::names(names)?.unwrap_or_default();
     let Asked { store, .. } = options::cache(given, options, &[])?;
-    task::spawn(env, job.control(), tell, listened, move |task| {
+    task::spawn(env, job, tell, listened, move |task| {
         let files = task.watched(|watch| verify::verify(&store, &names, watch))?;
         let ok = files.iter().all(|file| file.ok);
         Ok(json!({ "ok": ok, "files": answer(files)? }))
+    })
+}
+
+/// `models.optimize`.
+#[napi(skip_typescript, catch_unwind)]
+pub fn models_optimize(
+    env: &Env,
+    job: &NativeTask,
+    tell: Tell,
+    listened: bool,
+    given: Value,
+    options: Value,
+) -> napi::Result<()> {
+    let Asked { store, fields, .. } = options::cache(given, options, &["dryRun", "archives"])?;
+    let how = OptimizeOptions {
+        dry_run: options::flag(&fields, "dryRun")?,
+        archives: options::flag(&fields, "archives")?,
+        ..OptimizeOptions::default()
+    };
+    task::spawn(env, job, tell, listened, move |task| {
+        answer(task.watched(|watch| optimize::optimize(&store, how, watch))?)
     })
 }
 
@@ -117,7 +200,7 @@ pub fn models_verify(
 #[napi(skip_typescript, catch_unwind)]
 pub fn models_clear(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     given: Value,
@@ -126,7 +209,7 @@ pub fn models_clear(
     let Asked { store, fields, .. } = options::cache(given, options, &["model", "confirm"])?;
     let model = fields.string("model").map_err(to_js)?;
     let confirm = options::flag(&fields, "confirm")?;
-    task::spawn(env, job.control(), tell, listened, move |_| {
+    task::spawn(env, job, tell, listened, move |_| {
         answer(clear::clear(&store, model.as_deref(), confirm)?)
     })
 }
@@ -139,7 +222,7 @@ pub fn models_clear(
 )]
 pub fn models_export(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     name: Value,
@@ -152,7 +235,7 @@ pub fn models_export(
     let path = PathBuf::from(options::text(path, "path")?);
     let format = options::optional_text(format, "format")?;
     let Asked { store, .. } = options::cache(given, options, &[])?;
-    task::spawn(env, job.control(), tell, listened, move |task| {
+    task::spawn(env, job, tell, listened, move |task| {
         let format = format.as_deref();
         answer(task.watched(|watch| transfer::export(&store, &name, &path, format, watch))?)
     })
@@ -166,7 +249,7 @@ pub fn models_export(
 )]
 pub fn models_import(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     path: Value,
@@ -181,7 +264,7 @@ pub fn models_import(
         link: options::flag(&fields, "link")?,
         force: options::flag(&fields, "force")?,
     };
-    task::spawn(env, job.control(), tell, listened, move |task| {
+    task::spawn(env, job, tell, listened, move |task| {
         answer(task.watched(|watch| transfer::import(&store, &path, &name, how, watch))?)
     })
 }
@@ -194,7 +277,7 @@ pub fn models_import(
 )]
 pub fn models_convert(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     input: Value,
@@ -208,7 +291,7 @@ pub fn models_convert(
     let Asked { store, fields, .. } = options::cache(given, options, &known)?;
     let format = fields.string("format").map_err(to_js)?;
     let dtype = options::dtype(&fields)?;
-    task::spawn(env, job.control(), tell, listened, move |task| {
+    task::spawn(env, job, tell, listened, move |task| {
         let (format, dtype) = (format.as_deref(), dtype.as_deref());
         answer(
             task.watched(|watch| transfer::convert(&store, &input, &output, format, dtype, watch))?,
@@ -220,7 +303,7 @@ pub fn models_convert(
 #[napi(skip_typescript, catch_unwind)]
 pub fn inspect_file(
     env: &Env,
-    job: &NativeJob,
+    job: &NativeTask,
     tell: Tell,
     listened: bool,
     file: Value,
@@ -229,7 +312,7 @@ pub fn inspect_file(
     let path = PathBuf::from(options::text(file, "file")?);
     let fields = Fields::new("options", options, &["hashes"]).map_err(to_js)?;
     let hashes = fields.boolean("hashes").map_err(to_js)?;
-    task::spawn(env, job.control(), tell, listened, move |task| {
+    task::spawn(env, job, tell, listened, move |task| {
         let name = file_name(&path);
         let mut progress = bytes_of(task, "inspect", &name);
         inspect::inspect(&path, hashes.unwrap_or(true), &mut progress).map_err(CacheError::from)

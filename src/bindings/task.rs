@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
+use napi_derive::napi;
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,7 +18,6 @@ use super::error::coded;
 use super::lifetime::Home;
 use crate::cache::error::{ABORTED, CacheError};
 use crate::cache::progress::{Progress, Watch};
-use crate::pipeline::control::JobControl;
 use crate::pipeline::error::INTERNAL;
 
 /// Takes messages as JSON: any number of `{progress}`, then one `{result}` or `{error}`. One
@@ -43,9 +44,27 @@ struct Event<'a> {
     eta_seconds: Option<f64>,
 }
 
+/// A task that can be stopped.
+#[napi]
+pub struct NativeTask(Arc<AtomicBool>);
+
+#[napi]
+impl NativeTask {
+    #[napi(constructor, catch_unwind)]
+    #[allow(clippy::new_without_default, reason = "JS makes it, and only so")]
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A task's view of its caller; threads may share it.
 pub struct Task {
-    control: Arc<JobControl>,
+    cancel: Arc<AtomicBool>,
     tell: Tell,
     /// Whether anybody listens to progress.
     listened: bool,
@@ -55,7 +74,7 @@ pub struct Task {
 impl Task {
     /// Whether the caller still wants it.
     pub fn is_wanted(&self) -> bool {
-        self.control.check().is_ok()
+        !self.cancel.load(Ordering::Relaxed)
     }
 
     /// Runs `work` of the cache; its progress goes to the caller, whose wishes it hears.
@@ -169,16 +188,16 @@ impl Lane {
 /// Runs `work` on a thread of its own; `tell` hears of its progress (where `listened`) and its end.
 pub fn spawn<T: Serialize>(
     env: &Env,
-    control: &JobControl,
+    task: &NativeTask,
     tell: Function<'_, String, ()>,
     listened: bool,
     work: impl FnOnce(&Task) -> Result<T, CacheError> + Send + 'static,
 ) -> napi::Result<()> {
-    let control = Arc::new(control.clone());
-    Home::of(env)?.adopt_task(&control);
+    let cancel = Arc::clone(&task.0);
+    Home::of(env)?.adopt_task(&cancel);
     let tell: Tell = tell.build_threadsafe_function().build()?;
     let task = Task {
-        control,
+        cancel,
         tell,
         listened,
         lanes: Mutex::default(),

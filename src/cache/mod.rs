@@ -10,6 +10,7 @@ pub mod ensure;
 pub mod error;
 pub mod fast;
 pub mod fault;
+pub mod fetch;
 pub mod files;
 pub mod info;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod structure;
 pub mod surroundings;
 pub mod transfer;
 pub mod turn;
+pub mod unpack;
 pub mod verify;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::ensure::{Means, Received};
 use super::error::CacheError;
 use super::manifest::{Algorithm, Entry};
 use super::progress::{Progress, Watch};
+use super::unpack;
 
 /// How soon a cancellation is passed on.
 const LOOK: Duration = Duration::from_millis(50);
@@ -50,10 +51,7 @@ fn fetch(
 ) -> Result<Received, CacheError> {
     let tell = |progress: request::Progress| {
         (watch.tell)(&Progress {
-            phase: match progress.phase {
-                Phase::Downloading => "download",
-                other => other.name(),
-            },
+            phase: phase(progress.phase),
             model: &entry.id,
             file: &entry.file,
             loaded: progress.loaded,
@@ -69,6 +67,17 @@ fn fetch(
         url: fetched.url,
         etag: fetched.etag,
     })
+}
+
+/// Named as the phases of all other work are.
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connecting => "connect",
+        Phase::Downloading => "download",
+        Phase::Verifying => "verify",
+        Phase::Waiting => "wait",
+        Phase::Retrying => "retry",
+    }
 }
 
 /// Runs `job` with a flag that is raised when the caller wants no more.
@@ -94,11 +103,8 @@ fn unpack(
     folder: &Path,
     watch: Watch,
 ) -> Result<BTreeMap<String, PathBuf>, CacheError> {
-    let _ = (archive, patterns, folder, watch);
-    Err(CacheError::new(
-        super::error::MODEL_FILE,
-        "archives are not unpacked yet",
-    ))
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    unpack::unpack(archive, patterns, folder, ("", &name), watch)
 }
 
 #[cfg(test)]

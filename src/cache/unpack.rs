@@ -34,7 +34,10 @@ pub fn unpack(
 ) -> Result<BTreeMap<String, PathBuf>, CacheError> {
     let failed = |fault: Fault| {
         // Whatever it stumbled over when it was told to stop, the stop was the reason.
-        watch.check().err().unwrap_or_else(|| fault.at(archive).into())
+        watch
+            .check()
+            .err()
+            .unwrap_or_else(|| fault.at(archive).into())
     };
     let input = Guarded::open(archive, (model, file), watch).map_err(|e| failed(e.into()))?;
     let mut tar = TarStream::new(input);

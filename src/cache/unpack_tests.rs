@@ -104,14 +104,20 @@ fn progress_reaches_the_end_and_a_stop_is_heard() {
     std::fs::write(&archive, &tar).unwrap();
     let told = Mutex::new(Vec::new());
     let tell = |progress: &Progress| told.lock().unwrap().push(progress.loaded);
-    let watch = Watch { tell: &tell, ..Watch::SILENT };
+    let watch = Watch {
+        tell: &tell,
+        ..Watch::SILENT
+    };
     unpack(&archive, &["a"], folder.path(), ("m", "a"), watch).unwrap();
     let told = told.into_inner().unwrap();
     assert!(told.len() > 8 && told.is_sorted(), "{told:?}");
     assert_eq!(told.last(), Some(&(tar.len() as u64)));
 
     let cancelled = || true;
-    let watch = Watch { cancelled: &cancelled, ..Watch::SILENT };
+    let watch = Watch {
+        cancelled: &cancelled,
+        ..Watch::SILENT
+    };
     let error = unpack(&archive, &["a"], folder.path(), ("m", "a"), watch).unwrap_err();
     assert_eq!(error.code, ABORTED);
 }

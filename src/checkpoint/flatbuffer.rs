@@ -103,6 +103,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    pub fn u64(&self, index: usize, default: u64) -> Result<u64> {
+        let Some(at) = self.field(index)? else {
+            return Ok(default);
+        };
+        let bytes = self.buffer.bytes("an integer field", at, 8)?;
+        Ok(bytes.iter().rev().fold(0, |n, &b| (n << 8) | u64::from(b)))
+    }
+
     pub fn table(&self, what: &'static str, index: usize) -> Result<Option<Table<'a>>> {
         self.pointer(what, index)?
             .map(|at| Table::at(self.buffer, what, at))

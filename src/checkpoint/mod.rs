@@ -1,5 +1,6 @@
 //! Floor 2: file → named tensors and graphs; no network, no model names.
 
+pub mod archive;
 pub mod blob;
 pub mod cast;
 pub mod checkpoint;
@@ -22,11 +23,15 @@ pub mod rename;
 pub mod report;
 pub mod safetensors;
 pub mod source;
+pub mod tar_index;
 pub mod tar_stream;
 pub mod tensor;
 pub mod tflite;
+pub mod tflite_weights;
 pub mod torch_legacy;
 pub mod torch_script;
 pub mod torch_zip;
 pub mod write;
+pub mod yaml;
+pub mod yaml_scalar;
 pub mod zip;

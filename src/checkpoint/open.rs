@@ -1,12 +1,15 @@
 //! Tells what a file is by its first bytes and hands it to that format's reader.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-use super::{hdf5, npy, npz, pickle, safetensors, torch_legacy, torch_script, torch_zip, zip};
+use super::{
+    archive, hdf5, npy, npz, pickle, safetensors, tflite_weights, torch_legacy, torch_script,
+    torch_zip, yaml, zip,
+};
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -16,23 +19,82 @@ pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
 }
 
 /// Opens bytes from anywhere; `path` is what errors call them.
+///
+/// What is compressed is unpacked first, to a file without a name in the system's folder for
+/// temporary files (`TMPDIR`).
 pub fn open_source(source: Source, path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let format = sniff(&source, path).map_err(|fault| fault.at(path))?;
-    let contents = read(format, &source).map_err(|fault| fault.at(path))?;
-    Checkpoint::new(path, format, source, contents)
+    let found = identify(source, path, 0).map_err(|fault| fault.at(path))?;
+    Checkpoint::new(path, found.format, found.source, found.contents)
+}
+
+/// A file's contents, once what it was wrapped in is off.
+struct Found {
+    format: Format,
+    source: Source,
+    contents: Contents,
+}
+
+/// Most archives around a checkpoint: a compressed file in an archive.
+const MAX_WRAPPINGS: usize = 2;
+
+fn identify(source: Source, path: &Path, wrappings: usize) -> Parse<Found> {
+    let format = sniff(&source, path)?;
+    let archived = matches!(format, Format::Gzip | Format::Tar);
+    if archived && wrappings == MAX_WRAPPINGS + 1 {
+        return Err(Fault::hostile(
+            "an archive in an archive in an archive; unpack the outer ones first",
+        ));
+    }
+    if format == Format::Gzip {
+        let unpacked = archive::gunzip(&source, None)?;
+        return identify(unpacked, &unwrapped(path), wrappings + 1);
+    }
+    let contents = match format {
+        Format::Tar => archive::read(&source, &mut |name, member| {
+            member_contents(name, member, wrappings + 1)
+        })?,
+        other => read(other, &source)?,
+    };
+    Ok(Found {
+        format,
+        source,
+        contents,
+    })
+}
+
+/// The path of what a `.gz` file holds.
+fn unwrapped(path: &Path) -> PathBuf {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("tgz") => path.with_extension("tar"),
+        _ => path.with_extension(""),
+    }
+}
+
+/// A member of an archive; `None` when it is nothing we know.
+fn member_contents(name: &str, member: Source, wrappings: usize) -> Parse<Option<Contents>> {
+    if member.is_empty() {
+        return Ok(None);
+    }
+    match identify(member, Path::new(name), wrappings) {
+        Ok(found) => Ok(Some(found.contents)),
+        Err(fault) if fault.kind == Kind::Format => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 fn read(format: Format, source: &Source) -> Parse<Contents> {
     match format {
         Format::Hdf5 => hdf5::read(source),
         Format::Npy => npy::read(source),
-        Format::Pickle => pickle::read(source),
         Format::Npz => npz::read(source),
+        Format::Pickle => pickle::read(source),
         Format::Safetensors => safetensors::read(source),
+        Format::Tflite => tflite_weights::read(source),
         Format::TorchLegacy => torch_legacy::read(source),
         Format::TorchScript => torch_script::read(source),
         Format::TorchZip => torch_zip::read(source),
-        other => Err(Fault::unsupported(format!("{other:?} is not read yet"))),
+        Format::Yaml => yaml::read(source),
+        Format::Gzip | Format::Tar => Err(Fault::unsupported("an archive where none may be")),
     }
 }
 

@@ -203,7 +203,7 @@ fn sort(kind: u8) -> Sort {
 }
 
 /// The sum of all bytes with the field of the sum itself as spaces.
-fn check_sum(block: &[u8; BLOCK]) -> Parse<()> {
+pub(super) fn check_sum(block: &[u8; BLOCK]) -> Parse<()> {
     let own = 148..156;
     let at = |(i, &byte): (usize, &u8)| u64::from(if own.contains(&i) { b' ' } else { byte });
     let sum: u64 = block.iter().enumerate().map(at).sum();
@@ -217,7 +217,7 @@ fn check_sum(block: &[u8; BLOCK]) -> Parse<()> {
 }
 
 /// Octal digits between spaces and zeros, or GNU's big-endian binary with the top bit set.
-fn number(field: &[u8]) -> Parse<u64> {
+pub(super) fn number(field: &[u8]) -> Parse<u64> {
     let bad = || Fault::corrupt("a header with a number that is none");
     if let [first, rest @ ..] = field
         && first & 0x80 != 0
@@ -242,7 +242,7 @@ fn number(field: &[u8]) -> Parse<u64> {
     })
 }
 
-fn decimal(value: &[u8]) -> Parse<u64> {
+pub(super) fn decimal(value: &[u8]) -> Parse<u64> {
     let number = std::str::from_utf8(value)
         .ok()
         .and_then(|text| text.parse().ok());
@@ -254,7 +254,7 @@ fn decimal(value: &[u8]) -> Parse<u64> {
     clippy::type_complexity,
     reason = "key, value and rest are only ever taken apart at once"
 )]
-fn record(bytes: &[u8]) -> Option<((&[u8], &[u8]), &[u8])> {
+pub(super) fn record(bytes: &[u8]) -> Option<((&[u8], &[u8]), &[u8])> {
     let space = bytes.iter().position(|&byte| byte == b' ')?;
     let length: usize = std::str::from_utf8(bytes.get(..space)?)
         .ok()?
@@ -277,7 +277,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Prefix and name of a ustar header; other headers have no prefix.
-fn name(header: &[u8; BLOCK]) -> String {
+pub(super) fn name(header: &[u8; BLOCK]) -> String {
     let own = text(&header[..100]);
     if &header[257..262] != b"ustar" || header[345] == 0 || &header[257..265] == b"ustar  \0" {
         return own;

@@ -3,6 +3,7 @@
 //! Written by `torch.save` since PyTorch 1.6 (`torch/serialization.py`,
 //! `caffe2/serialize/inline_container.cc`, v2.11).
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::pickle;
 use super::pickle::storage::{PersistentId, Storage, Storages};
 use super::pickle::value::Pickle;
 use super::source::Source;
-use super::zip::Archive;
+use super::zip::{Archive, Effort};
 
 const PICKLE: &str = "data.pkl";
 /// Longest compressed pickle, unpacked; archives zipped again by hand have one.
@@ -88,6 +89,7 @@ impl TorchArchive {
         let storages = Members {
             archive: self,
             folder,
+            effort: RefCell::new(self.archive.effort()),
         };
         pickle::contents(&pickle, &source, Some(&storages))
     }
@@ -201,6 +203,7 @@ fn check_cases(archive: &Archive) -> Parse<()> {
 struct Members<'a> {
     archive: &'a TorchArchive,
     folder: &'a str,
+    effort: RefCell<Effort>,
 }
 
 impl Storages for Members<'_> {
@@ -213,6 +216,7 @@ impl Storages for Members<'_> {
             ))
         })?;
         check_size(id, blob.len)?;
+        self.effort.borrow_mut().spend(&blob)?;
         Ok(Storage {
             blob,
             dtype: id.dtype,

@@ -23,3 +23,4 @@ pub mod result;
 mod shared;
 pub mod source;
 pub mod stream;
+pub mod warmup;

@@ -115,7 +115,7 @@ impl Partial {
 
     /// What an error at `path` means: the folder may have been taken over meanwhile.
     fn failed(&self, doing: &str, path: &Path, error: &io::Error) -> Failure {
-        if error.kind() == ErrorKind::NotFound && !self.path().exists() {
+        if error.kind() == ErrorKind::NotFound && !self.data().exists() {
             return Failure::Lost;
         }
         Failure::Stop(fault::io(doing, path, error))

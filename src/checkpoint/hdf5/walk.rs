@@ -34,6 +34,7 @@ pub fn read(source: &Source) -> Parse<Contents> {
         groups: HashMap::new(),
         contents: Contents::default(),
         nodes: 0,
+        names: 0,
         file,
     };
     let root = walk.file.root.address;
@@ -95,6 +96,8 @@ struct Walk {
     groups: HashMap<u64, Arc<Vec<Link>>>,
     contents: Contents,
     nodes: usize,
+    /// Bytes of all names so far.
+    names: u64,
 }
 
 impl Walk {
@@ -165,6 +168,8 @@ impl Walk {
         link: &Link,
     ) -> Parse<Option<(u64, Arc<Vec<Link>>)>> {
         self.nodes += 1;
+        self.names += path.len() as u64;
+        limits::check_names(self.file.source.len(), self.names)?;
         if self.nodes > MAX_NODES {
             return Err(Fault::hostile(format!(
                 "more than {MAX_NODES} links in an HDF5 file"

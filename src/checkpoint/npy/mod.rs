@@ -20,6 +20,7 @@ use super::limits::MAX_TENSORS;
 use super::pickle;
 use super::source::{Source, read_vec};
 use super::tensor::Tensor;
+use super::zip::Effort;
 use array::Array;
 use header::Header;
 use layout::{Kind, Layout};
@@ -39,7 +40,7 @@ pub fn looks_like(head: &[u8]) -> bool {
 /// Reads the one array of a `.npy` file.
 pub fn read(source: &Source) -> Parse<Contents> {
     let blob = Blob::raw(source, 0, source.len())?;
-    let mut arrays = Arrays::default();
+    let mut arrays = Arrays::new(Effort::new(source.len()));
     if !arrays.add(ONLY, &blob)? {
         return Err(header::no_magic());
     }
@@ -47,14 +48,22 @@ pub fn read(source: &Source) -> Parse<Contents> {
 }
 
 /// What the arrays of a file hold.
-#[derive(Default)]
 pub struct Arrays {
     pub contents: Contents,
+    effort: Effort,
     /// Memory that texts take so far.
     texts: u64,
 }
 
 impl Arrays {
+    pub fn new(effort: Effort) -> Self {
+        Self {
+            contents: Contents::default(),
+            effort,
+            texts: 0,
+        }
+    }
+
     /// Adds the array in `blob` under `name`; false when it holds none.
     ///
     /// Numbers become tensors (`name`, or `name.field` for records), short texts values, and
@@ -98,7 +107,11 @@ impl Arrays {
                 self.insert(name.to_owned(), tensor)
             }
             Kind::Record(fields) => array.fields(name, fields, 0, &mut |name, found| match found {
-                Ok(tensor) => self.insert(name, tensor),
+                // Every field goes through all of the records.
+                Ok(tensor) => {
+                    self.effort.spend_bytes(array.blob.len)?;
+                    self.insert(name, tensor)
+                }
                 Err(layout) => self.list(name, layout),
             }),
             Kind::Unicode | Kind::Bytes if self.has_room(text::cost(array)) => {

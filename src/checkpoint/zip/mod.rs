@@ -4,6 +4,7 @@
 //! PyTorch, Python's `zipfile` and numpy write them.
 
 mod central;
+mod effort;
 mod end;
 mod fields;
 mod local;
@@ -14,6 +15,8 @@ use indexmap::IndexMap;
 use super::blob::{Blob, Encoding};
 use super::error::{Fault, Parse};
 use super::source::Source;
+
+pub use effort::Effort;
 
 /// First bytes of a zip file: a local header, or the end record of an empty archive.
 pub fn looks_like(head: &[u8]) -> bool {
@@ -82,6 +85,12 @@ impl Archive {
     /// writes zeros): no archive with anything in it has none but zeros by chance.
     pub fn has_no_checksums(&self) -> bool {
         self.members.values().all(|member| member.crc == 0)
+    }
+
+    /// What reading parts of compressed members may cost.
+    pub fn effort(&self) -> Effort {
+        let total = self.members.values().map(|member| member.len);
+        Effort::new(total.fold(0, u64::saturating_add))
     }
 
     /// The bytes of a member, if there is one of this name.

@@ -1,0 +1,219 @@
+//! A model family made ready before it is needed: files fetched, proven, unpacked, in their fast
+//! form, and every weight loaded once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use tch::Device;
+
+use super::rehearsal::{self, Rehearsal};
+use crate::cache::download::request as download;
+use crate::cache::error::{ABORTED, CacheError};
+use crate::cache::fast;
+use crate::cache::manifest::Entry;
+use crate::cache::network::with_means;
+use crate::cache::prepare::{self, PrepareOptions, Prepared, Readiness};
+use crate::cache::progress::{Progress, Watch};
+use crate::cache::store::Store;
+use crate::cache::structure;
+
+/// How a family is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `fp32`, `bf16` or `fp16`; each model's own where it is not given.
+    pub precision: Option<String>,
+    pub device: Device,
+    /// Threads that read.
+    pub threads: usize,
+    /// Nothing is fetched.
+    pub offline: bool,
+}
+
+/// How far it got on the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overall {
+    /// Every model is loaded.
+    Ready,
+    /// Some are.
+    Partial,
+    /// None is.
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Loaded,
+    Missing,
+    Error,
+}
+
+/// A model: the files of one network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    pub status: Outcome,
+    pub load_time_seconds: f64,
+    /// What is missing or wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub files: Vec<Prepared>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub status: Overall,
+    pub message: String,
+    /// By the network's name.
+    pub models: BTreeMap<String, Model>,
+}
+
+/// Prepares and loads the models of `names` (families, or single files), one after another.
+///
+/// Only cancellation and names that are none are errors; the rest is in the report.
+pub fn warm(
+    store: &Store,
+    names: &[String],
+    settings: &Settings,
+    watch: Watch,
+) -> Result<Report, CacheError> {
+    let options = PrepareOptions {
+        precision: settings.precision.clone(),
+        ..PrepareOptions::default()
+    };
+    let network = download::Settings {
+        offline: settings.offline,
+        ..download::Settings::default()
+    };
+    let prepared = with_means(&network, |means| {
+        prepare::prepare(store, names, &options, means, watch)
+    })?;
+    let mut models: BTreeMap<String, Model> = BTreeMap::new();
+    for mut file in prepared {
+        let entry = store.manifest().entry(&file.id)?;
+        let mut seconds = 0.0;
+        if let Some(path) = file
+            .path
+            .clone()
+            .filter(|_| file.status == Readiness::Ready)
+        {
+            match load(entry, &path, &file, settings, watch) {
+                Ok(loaded) => seconds = loaded.map_or(0.0, |loaded| loaded.time.as_secs_f64()),
+                Err(error) if error.code == ABORTED => return Err(error),
+                Err(error) => {
+                    file.status = Readiness::Failed;
+                    file.code = Some(error.code);
+                    file.problem = Some(error.message);
+                }
+            }
+        }
+        let model = models
+            .entry(file.component.clone())
+            .or_insert_with(Model::new);
+        model.load_time_seconds += seconds;
+        model.add(file);
+    }
+    Ok(Report::new(names, models))
+}
+
+/// Loads one file as its network would; nothing for what only brings other files.
+fn load(
+    entry: &Entry,
+    path: &Path,
+    file: &Prepared,
+    settings: &Settings,
+    watch: Watch,
+) -> Result<Option<Rehearsal>, CacheError> {
+    let mut progress = |loaded, total| {
+        watch.step(&Progress {
+            phase: "load",
+            model: &entry.id,
+            file: &entry.file,
+            loaded,
+            total: Some(total),
+        })
+    };
+    let precision = file.precision.as_deref().or(settings.precision.as_deref());
+    match fast::dtype(entry, precision)? {
+        Some((_, dtype)) => {
+            let Settings {
+                device, threads, ..
+            } = *settings;
+            rehearsal::load(path, dtype, device, threads, &mut progress).map(Some)
+        }
+        None if structure::can_open(entry) => rehearsal::read(path, &mut progress).map(Some),
+        None => Ok(None),
+    }
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            status: Outcome::Loaded,
+            load_time_seconds: 0.0,
+            message: None,
+            files: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, file: Prepared) {
+        let outcome = match file.status {
+            Readiness::Ready => Outcome::Loaded,
+            Readiness::Missing => Outcome::Missing,
+            Readiness::Failed => Outcome::Error,
+        };
+        // What is wrong weighs more than what is missing.
+        if self.status == Outcome::Loaded || outcome == Outcome::Error {
+            self.status = outcome;
+        }
+        if let Some(problem) = &file.problem {
+            let message = self.message.get_or_insert_default();
+            if !message.is_empty() {
+                message.push('\n');
+            }
+            message.push_str(problem);
+        }
+        self.files.push(file);
+    }
+}
+
+impl Report {
+    fn new(names: &[String], models: BTreeMap<String, Model>) -> Self {
+        let of = |outcome| {
+            let named = models
+                .iter()
+                .filter(move |(_, model)| model.status == outcome);
+            named.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+        };
+        let (loaded, missing, wrong) = (
+            of(Outcome::Loaded),
+            of(Outcome::Missing),
+            of(Outcome::Error),
+        );
+        let status = match (loaded.len(), models.len()) {
+            (loaded, all) if loaded == all => Overall::Ready,
+            (0, _) => Overall::Error,
+            _ => Overall::Partial,
+        };
+        let mut message = format!(
+            "{}: {} of {} models are loaded",
+            names.join(", "),
+            loaded.len(),
+            models.len()
+        );
+        for (what, which) in [("missing", missing), ("wrong", wrong)] {
+            if !which.is_empty() {
+                message.push_str(&format!("; {what}: {}", which.join(", ")));
+            }
+        }
+        message.push_str(". No frame was run: the networks of this family are not in this version");
+        Self {
+            status,
+            message,
+            models,
+        }
+    }
+}
