@@ -32,6 +32,8 @@ function enter(place) {
 const small = safetensors({ 'head.weight': [4, 3], 'head.bias': [4] })
 const large = safetensors({ 'net.0.w': [512, 1024], 'net.1.w': [512, 1024] }, 2)
 let server
+/** Milliseconds after each 64 KiB of `large`. */
+let pause = 3
 let place
 let leave
 
@@ -39,7 +41,7 @@ before(async () => {
   const files = { 'small.safetensors': small, 'large.safetensors': large, wrong: large }
   // About 20 MB a second, so that there is something to see and to abort.
   server = await serve(files, {
-    pace: (name) => name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, 3)),
+    pace: (name) => name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, pause)),
   })
   place = world(
     [
@@ -470,7 +472,9 @@ describe('leaving in the middle', () => {
 
   test('process.exit in the middle of a download ends at once and cleanly', async () => {
     await models.clear({ confirm: true })
+    pause = 50
     const { stdout } = await run(process.execPath, ['-e', script('process.exit(0)')])
+    pause = 3
     assert.equal(stdout, '')
     assert.equal(models.status('large').available, false)
   })
@@ -483,7 +487,9 @@ describe('leaving in the middle', () => {
         await worker.terminate()
         console.log('terminated')
       })`
+    pause = 50
     const { stdout } = await run(process.execPath, ['-e', code])
+    pause = 3
     assert.equal(stdout.trim(), 'terminated')
     assert.equal(models.status('large').available, false)
     await models.download('large')
