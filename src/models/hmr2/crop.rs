@@ -158,3 +158,7 @@ impl Cropper {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "crop_tests.rs"]
+mod tests;

@@ -109,7 +109,16 @@ impl Hmr2 {
 
     /// As [`Hmr2::forward`], of crops without the columns that the trunk does not see.
     pub fn forward_seen(&self, crops: &Tensor) -> Result<People, TchError> {
-        let features = self.trunk.forward(crops)?;
+        self.people(self.features(crops)?)
+    }
+
+    /// The trunk's features, `[batch, tokens, width]`, of crops as the trunk sees them.
+    pub fn features(&self, crops: &Tensor) -> Result<Tensor, TchError> {
+        self.trunk.forward(crops)
+    }
+
+    /// Bodies and cameras from the trunk's features.
+    pub fn people(&self, features: Tensor) -> Result<People, TchError> {
         let parameters = self.head.forward(&features)?;
         let posed = self.body.pose(&parameters.betas, &parameters.rotations)?;
         let joints = self.body.hmr_joints(&posed, self.config.update_hips)?;
@@ -188,3 +197,7 @@ fn check_trunk(weights: &Weights, config: &Config, path: &Path) -> Result<(), Mo
         stated.width
     )))
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -223,3 +223,7 @@ fn moved_hips(joints: &Tensor) -> Result<Tensor, TchError> {
     place(HIPS[2], left.f_sub(&out)?.f_add(&up)?)?;
     Ok(moved)
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;
