@@ -212,29 +212,3 @@ fn members(count: usize, stem: &str, ending: &str) -> Vec<u8> {
     }
     zip.finish().unwrap().into_inner()
 }
-
-/// A pipe that nobody writes to: opening it must not wait for ever.
-#[cfg(unix)]
-#[test]
-fn a_pipe_is_refused_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pipe.pt");
-    let made = std::process::Command::new("mkfifo").arg(&path).status();
-    assert!(made.is_ok_and(|status| status.success()));
-    let (tell, told) = std::sync::mpsc::channel();
-    thread::spawn({
-        let path = path.clone();
-        move || tell.send(inspect::inspect(&path, true, &mut |_, _| true).err())
-    });
-    let error = told
-        .recv_timeout(TIME)
-        .expect("opening a pipe waits for ever")
-        .expect("a pipe is no checkpoint");
-    assert!(error.to_string().contains("pipe.pt"), "{error}");
-}
-
-#[test]
-fn a_file_that_is_not_there_is_said_to_be_missing() {
-    let error = inspect::inspect(Path::new("/no/such/file.pt"), true, &mut |_, _| true).err();
-    assert_eq!(error.unwrap().kind, Kind::NotFound);
-}

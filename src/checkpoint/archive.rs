@@ -15,12 +15,16 @@ use serde_json::{Map, Value};
 use super::checkpoint::{Contents, Opaque};
 use super::error::{Fault, Kind, Parse};
 use super::limits;
-use super::source::{FileSource, Source, Window};
+use super::source::{FileSource, Source, Window, read_vec};
 use super::tar_index;
 use super::tensor::Tensor;
 
 /// Up to here what is unpacked stays in memory.
-const IN_MEMORY: usize = 4 << 20;
+const IN_MEMORY: usize = 256 << 10;
+/// Most compressed members of one archive: each of them stays open in memory or as a file.
+const MAX_GZIPS: usize = 64;
+/// Members of no more than this together are read before the archive's size is asked about.
+const FREE_MEMBERS: u64 = 16 << 20;
 /// Compressed bytes that may unpack to nothing much before the proportion is looked at.
 const AHEAD: u64 = 1 << 20;
 /// Where the members that are no checkpoints are listed.
@@ -163,10 +167,15 @@ pub fn read(
 ) -> Parse<Contents> {
     let mut all = Contents::default();
     let mut unknown = Vec::new();
+    let mut spent = Spent::default();
     for (name, member) in members(source)? {
         let place = |fault: Fault| fault.within(format_args!("member {name:?}"));
+        spent.enter(source, &member).map_err(place)?;
         match open(&name, member).map_err(place)? {
-            Some(contents) => add(&mut all, &name, contents)?,
+            Some(contents) => {
+                spent.name(source, &name, &contents)?;
+                add(&mut all, &name, contents)?;
+            }
             None => unknown.push(Value::from(name)),
         }
     }
@@ -174,6 +183,39 @@ pub fn read(
         all.values.insert(MEMBERS.to_owned(), unknown.into());
     }
     Ok(all)
+}
+
+/// What reading the members took so far: links let one file be many members.
+#[derive(Default)]
+struct Spent {
+    bytes: u64,
+    gzips: usize,
+    names: u64,
+}
+
+impl Spent {
+    fn enter(&mut self, archive: &Source, member: &Source) -> Parse<()> {
+        self.bytes = self.bytes.saturating_add(member.len());
+        if self.bytes > FREE_MEMBERS && self.bytes / 2 > archive.len() {
+            return Err(Fault::hostile(
+                "links to one file that are read over and over",
+            ));
+        }
+        let head = read_vec(member.as_ref(), 0, member.len().min(2) as usize)?;
+        self.gzips += usize::from(looks_like_gzip(&head));
+        if self.gzips > MAX_GZIPS {
+            return Err(Fault::hostile(format!(
+                "more than {MAX_GZIPS} compressed files in one archive; unpack it first"
+            )));
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, archive: &Source, member: &str, found: &Contents) -> Parse<()> {
+        let count = found.tensors.len() + found.others.len() + found.opaque.len();
+        self.names += (member.len() * count) as u64;
+        limits::check_names(archive.len(), self.names)
+    }
 }
 
 fn add(all: &mut Contents, member: &str, found: Contents) -> Parse<()> {
@@ -186,6 +228,11 @@ fn add(all: &mut Contents, member: &str, found: Contents) -> Parse<()> {
     }
     rename(&mut all.tensors, member, found.tensors);
     rename(&mut all.others, member, found.others);
+    if all.tensors.len() + all.others.len() < count {
+        return Err(Fault::corrupt(format!(
+            "a tensor of {member:?} has the name of another member's"
+        )));
+    }
     if !found.values.is_empty() {
         all.values
             .insert(member.to_owned(), Map::into(found.values));

@@ -46,3 +46,14 @@ pub fn elements(shape: &[u64]) -> Parse<u64> {
         .map(|n| if shape.contains(&0) { 0 } else { n })
         .ok_or_else(|| Fault::hostile(format!("the shape {shape:?} overflows")))
 }
+
+/// Refuses names whose bytes together are out of proportion to a file's: one long name that
+/// many tensors share, or that is put before many others.
+pub fn check_names(stored: u64, names: u64) -> Parse<()> {
+    if names <= FREE_EXPANSION || names <= stored.saturating_mul(4) {
+        return Ok(());
+    }
+    Err(Fault::hostile(format!(
+        "{names} bytes of names in a file of {stored}"
+    )))
+}

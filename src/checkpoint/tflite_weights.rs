@@ -3,9 +3,8 @@
 //! Layout: TensorFlow Lite schema v3 (`tensorflow/lite/schema/schema.fbs`). Numbers stay as they
 //! are stored (quantised ones are integers); rows kept sparse are filled up with zeros.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use super::blob::Blob;
 use super::checkpoint::{Contents, Opaque};
@@ -48,6 +47,8 @@ pub fn read(source: &Source) -> Parse<Contents> {
         bytes: &bytes,
         buffers: tables(&model, "the buffers", 4, 2 * limits::MAX_TENSORS)?,
         contents: Contents::default(),
+        repeated: HashMap::new(),
+        names: 0,
     };
     for (number, graph) in graphs.iter().enumerate() {
         let prefix = match number {
@@ -113,6 +114,10 @@ struct Reader<'a> {
     bytes: &'a [u8],
     buffers: Vec<Table<'a>>,
     contents: Contents,
+    /// How often each name came that came more than once.
+    repeated: HashMap<String, usize>,
+    /// Bytes of all names so far.
+    names: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -144,14 +149,36 @@ impl<'a> Reader<'a> {
                 None => return self.opaque(prefix, name, "TensorFlow Lite sparse blocks"),
             },
         };
-        let name = free_name(&self.contents.tensors, format!("{prefix}{name}"));
+        let name = self.free_name(format!("{prefix}{name}"));
+        self.charge(&name)?;
         self.contents
             .tensors
             .insert(name, Tensor { dtype, shape, data });
         Ok(())
     }
 
+    fn charge(&mut self, name: &str) -> Parse<()> {
+        self.names += name.len() as u64;
+        limits::check_names(self.source.len(), self.names)
+    }
+
+    /// Names need not differ in these files: the second `a` is called `a#2`.
+    fn free_name(&mut self, name: String) -> String {
+        if !self.contents.tensors.contains_key(&name) {
+            return name;
+        }
+        let count = self.repeated.entry(name.clone()).or_insert(1);
+        loop {
+            *count += 1;
+            let numbered = format!("{name}#{count}");
+            if !self.contents.tensors.contains_key(&numbered) {
+                return numbered;
+            }
+        }
+    }
+
     fn opaque(&mut self, prefix: &str, name: String, class: &str) -> Parse<()> {
+        self.charge(&name)?;
         self.contents.opaque.push(Opaque {
             path: format!("{prefix}{name}"),
             class: class.to_owned(),
@@ -182,7 +209,11 @@ impl<'a> Reader<'a> {
 
     /// A stretch of the file as bytes on demand.
     fn blob(&self, part: &[u8]) -> Parse<Blob> {
-        let offset = part.as_ptr().addr() - self.bytes.as_ptr().addr();
+        // A vector that is left out is empty, and not in the file at all.
+        let offset = match part {
+            [] => 0,
+            part => part.as_ptr().addr() - self.bytes.as_ptr().addr(),
+        };
         Blob::raw(self.source, offset as u64, part.len() as u64)
     }
 
@@ -259,20 +290,6 @@ fn name(table: &Table, index: usize) -> Parse<String> {
         [] => format!("tensor{index}"),
         bytes => String::from_utf8_lossy(bytes).into_owned(),
     })
-}
-
-/// Names need not differ in these files: the second `a` is called `a#2`.
-fn free_name(taken: &IndexMap<String, Tensor>, name: String) -> String {
-    if !taken.contains_key(&name) {
-        return name;
-    }
-    // One more than the tensors there are is always free.
-    let numbered = |number: usize| format!("{name}#{number}");
-    let number = 2
-        + (0..taken.len())
-            .take_while(|i| taken.contains_key(&numbered(i + 2)))
-            .count();
-    numbered(number)
 }
 
 fn shape(table: &Table) -> Parse<Vec<u64>> {

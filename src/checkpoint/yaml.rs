@@ -279,9 +279,8 @@ fn merge(value: Value, merged: &mut Vec<Map<String, Value>>) -> Parse<()> {
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Parse<Node> {
     let plain = style == ScalarStyle::Plain;
-    let value = match tag.map(tag_name) {
+    let value = match tag.map(tag_name).filter(|tag| tag != "!") {
         None if plain => yaml_scalar::resolve(text),
-        // `!` alone says: text, whatever it looks like.
         None => text.into(),
         Some(tag) => tagged(&tag, text)?,
     };
@@ -299,7 +298,7 @@ fn tagged(tag: &str, text: &str) -> Parse<Value> {
         value.ok_or_else(|| Fault::corrupt(format!("{text:?}, tagged as !!{tag}, is none")))
     };
     match tag.strip_prefix(CORE).unwrap_or(tag) {
-        "str" | "python/str" | "python/unicode" | "timestamp" | "!" => Ok(text.into()),
+        "str" | "python/str" | "python/unicode" | "timestamp" => Ok(text.into()),
         "null" | "python/none" => Ok(Value::Null),
         "bool" | "python/bool" => match yaml_scalar::resolve(text) {
             Value::Bool(value) => Ok(value.into()),

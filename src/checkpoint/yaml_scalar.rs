@@ -1,7 +1,7 @@
 //! Plain scalars of YAML as configurations mean them.
 //!
 //! The rules are PyYAML's (`yaml/resolver.py`, YAML 1.1) with OmegaConf's two changes
-//! (`omegaconf/_utils.py`): an exponent alone makes a float (`1e-5`), dates stay text.
+//! (`omegaconf/_yaml.py`): an exponent alone makes a float (`1e-5`), dates stay text.
 
 use serde_json::{Number, Value};
 
@@ -41,9 +41,7 @@ pub fn integer(text: &str) -> Option<Value> {
     } else if digits.contains(':') {
         base_sixty(digits)?
     } else {
-        let decimal = digits.starts_with(|c: char| c.is_ascii_digit())
-            && plain.bytes().all(|b| b.is_ascii_digit());
-        if !decimal {
+        if !starts_with_digit(digits) || !all_digits(&plain) {
             return None;
         }
         match plain.parse() {
@@ -65,6 +63,14 @@ fn sign(text: &str) -> (bool, &str) {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     }
+}
+
+fn starts_with_digit(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn all_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Digits of a base, with underscores anywhere among them.
@@ -96,7 +102,7 @@ fn base_sixty(digits: &str) -> Option<u128> {
 
 /// One or two digits below sixty.
 fn sixtieth(part: &str) -> Option<u8> {
-    let digits = part.bytes().all(|b| b.is_ascii_digit()) && (1..=2).contains(&part.len());
+    let digits = all_digits(part) && part.len() <= 2;
     part.parse().ok().filter(|&n| digits && n < 60)
 }
 
@@ -128,30 +134,24 @@ fn decimal(digits: &str, unsigned: bool) -> Option<f64> {
         Some(at) => (&digits[..at], Some(&digits[at + 1..])),
         None => (digits, None),
     };
-    if let Some(exponent) = exponent {
-        let (_, power) = sign(exponent);
-        if power.is_empty() || !power.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        // PyYAML asks for a sign where there is nothing before the point.
-        let signed = exponent.starts_with(['+', '-']);
-        if mantissa.starts_with('.') && !signed {
-            return None;
-        }
+    if exponent.is_some_and(|exponent| !all_digits(sign(exponent).1)) {
+        return None;
     }
-    let digit_or_line = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    // PyYAML asks for the exponent's sign; OmegaConf does not, but for lines between digits.
+    let as_pyyaml = exponent.is_none_or(|exponent| exponent.starts_with(['+', '-']));
+    let between = |part: &str| part.split('_').all(all_digits);
+    let anywhere = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     let fits = match mantissa.split_once('.') {
-        Some(("", part)) => unsigned && !part.is_empty() && digit_or_line(part),
+        Some(("", part)) => unsigned && as_pyyaml && starts_with_digit(part) && anywhere(part),
         Some((whole, part)) => {
-            whole.starts_with(|c: char| c.is_ascii_digit())
-                && digit_or_line(whole)
-                && digit_or_line(part)
+            let lines = if as_pyyaml {
+                anywhere(whole)
+            } else {
+                between(whole)
+            };
+            starts_with_digit(whole) && lines && anywhere(part)
         }
-        None => {
-            exponent.is_some()
-                && mantissa.starts_with(|c: char| c.is_ascii_digit())
-                && digit_or_line(mantissa)
-        }
+        None => exponent.is_some() && between(mantissa),
     };
     let plain: String = digits.chars().filter(|&c| c != '_').collect();
     if fits { plain.parse().ok() } else { None }
@@ -162,7 +162,7 @@ fn float_base_sixty(digits: &str) -> Option<f64> {
     let (whole, part) = digits.split_once('.')?;
     let mut parts = whole.split(':');
     let first: String = parts.next()?.chars().filter(|&c| c != '_').collect();
-    if !first.starts_with(|c: char| c.is_ascii_digit()) {
+    if !starts_with_digit(&first) {
         return None;
     }
     let mut value = first.parse::<f64>().ok()?;
