@@ -31,7 +31,7 @@ pub fn read(source: &Source) -> Parse<Contents> {
             });
         }
     }
-    Ok(arrays.contents)
+    arrays.finish()
 }
 
 #[cfg(test)]

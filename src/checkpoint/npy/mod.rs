@@ -18,6 +18,7 @@ use super::checkpoint::{Contents, Opaque};
 use super::error::{Fault, Kind as FaultKind, Parse};
 use super::limits::MAX_TENSORS;
 use super::pickle;
+use super::pickle::value::Pickle;
 use super::source::{Source, read_vec};
 use super::tensor::Tensor;
 use super::zip::Effort;
@@ -44,7 +45,7 @@ pub fn read(source: &Source) -> Parse<Contents> {
     if !arrays.add(ONLY, &blob)? {
         return Err(header::no_magic());
     }
-    Ok(arrays.contents)
+    arrays.finish()
 }
 
 /// What the arrays of a file hold.
@@ -143,6 +144,9 @@ impl Arrays {
                 "{behind} bytes follow the pickle's end"
             )));
         }
+        if !is_pickled_array(&pickle) {
+            return Err(Fault::corrupt("its pickle is not that of an array"));
+        }
         match pickle::contents(&pickle, &source, None) {
             Ok(found) => self.take(name, found),
             // Nothing but objects that only Python could make.
@@ -212,6 +216,20 @@ impl Arrays {
         Ok(())
     }
 
+    /// All that was found; a fault when nothing of it can be read.
+    pub fn finish(self) -> Parse<Contents> {
+        let Contents {
+            tensors, opaque, ..
+        } = &self.contents;
+        match opaque.first() {
+            Some(first) if tensors.is_empty() => Err(Fault::unsupported(format!(
+                "it holds no tensors that can be read; met {} ({:?})",
+                first.class, first.path
+            ))),
+            _ => Ok(self.contents),
+        }
+    }
+
     /// Few bytes of a header may describe many fields.
     fn count(&self) -> Parse<()> {
         if self.contents.tensors.len() + self.contents.opaque.len() < MAX_TENSORS {
@@ -221,6 +239,13 @@ impl Arrays {
             "more than {MAX_TENSORS} arrays and fields of records"
         )))
     }
+}
+
+/// Whether a pickle makes an array of numpy's, as every array of objects is written.
+fn is_pickled_array(pickle: &Pickle) -> bool {
+    let callable = pickle.object(pickle.root).map(|object| object.callable);
+    let global = callable.and_then(|callable| pickle.global(callable));
+    global.is_some_and(|global| global.module.starts_with("numpy."))
 }
 
 /// The first `n` decoded bytes, fewer if there are no more.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::array::{self, Array};
 use super::layout::{Kind, Layout};
-use crate::checkpoint::error::Parse;
+use crate::checkpoint::error::{Fault, Parse};
 
 /// What a text in a list costs besides its characters, bytes.
 const OVERHEAD: u64 = 64;
@@ -32,8 +32,8 @@ pub fn value(array: &Array, layout: &Layout) -> Parse<Value> {
         0 => vec![Value::from(""); array.shape.iter().product::<u64>() as usize],
         _ => bytes
             .chunks_exact(size)
-            .map(|item| text(item, layout).into())
-            .collect(),
+            .map(|item| text(item, layout).map(Value::from))
+            .collect::<Parse<_>>()?,
     };
     let strides = match array.fortran {
         true => array::column_major(&array.shape),
@@ -53,7 +53,7 @@ fn nest(shape: &[u64], strides: &[u64], at: u64, texts: &[Value]) -> Value {
         .collect()
 }
 
-fn text(item: &[u8], layout: &Layout) -> String {
+fn text(item: &[u8], layout: &Layout) -> Parse<String> {
     if layout.kind == Kind::Unicode {
         let code = |&four: &[u8; 4]| match layout.big_endian {
             true => u32::from_be_bytes(four),
@@ -62,17 +62,27 @@ fn text(item: &[u8], layout: &Layout) -> String {
         let (codes, _) = item.as_chunks::<4>();
         let text: String = codes
             .iter()
-            .map(|four| char::from_u32(code(four)).unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect();
-        return text.trim_end_matches('\0').to_owned();
+            .map(|four| character(code(four)))
+            .collect::<Parse<_>>()?;
+        return Ok(text.trim_end_matches('\0').to_owned());
     }
     let end = item
         .iter()
         .rposition(|&b| b != 0)
         .map_or(0, |last| last + 1);
     let item = item.get(..end).unwrap_or_default();
-    match std::str::from_utf8(item) {
+    Ok(match std::str::from_utf8(item) {
         Ok(text) => text.to_owned(),
         Err(_) => item.iter().map(|&b| char::from(b)).collect(),
+    })
+}
+
+/// Lone surrogates, which Python's texts may hold, cannot be shown.
+fn character(code: u32) -> Parse<char> {
+    match code {
+        0xd800..0xe000 => Ok(char::REPLACEMENT_CHARACTER),
+        _ => char::from_u32(code).ok_or_else(|| {
+            Fault::corrupt(format!("a text holds {code:#x}, which is no character"))
+        }),
     }
 }
