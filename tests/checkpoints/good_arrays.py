@@ -93,6 +93,8 @@ def npz_cases(corpus):
         add(f"{way}-unnamed", buffer.getvalue())
         strings = made(write, w=array("<f4", (2,), 1), names=np.array(["a", "bc"]), raw=np.array([b"x"]))
         add(f"{way}-strings-beside", strings, names=["w"])
+    value = {"w": array("<f4", (2,), 1), "o": np.array([array("<f4", (3,), 2), {"x": array("<i4", (2,), 1)}, None], dtype=object)}
+    corpus.good("npz/objects-beside.npz", "npz", made(np.savez, **value), value, root="", values=False)
     inner = npy(array("<f4", (3, 3), "z"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as out:  # other tools: folders, other files beside
