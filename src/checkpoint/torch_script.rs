@@ -39,8 +39,10 @@ pub fn read(source: &Source) -> Parse<Contents> {
     // That has been through all of it, so that this is known not to go on for ever.
     let modules = modules(&pickle)?;
     let of_module = |name: &str| match name.rsplit_once('.') {
+        // C++ may have saved something else than a module.
+        _ if modules.is_empty() => true,
         Some((module, _)) => modules.contains(module),
-        None => modules.contains(""),
+        None => true,
     };
     let (tensors, others): (IndexMap<_, _>, IndexMap<_, _>) = std::mem::take(&mut contents.tensors)
         .into_iter()
