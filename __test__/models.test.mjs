@@ -41,7 +41,8 @@ before(async () => {
   const files = { 'small.safetensors': small, 'large.safetensors': large, wrong: large }
   // About 20 MB a second, so that there is something to see and to abort.
   server = await serve(files, {
-    pace: (name) => name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, pause)),
+    pace: (name) =>
+      name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, pause)),
   })
   place = world(
     [
