@@ -146,10 +146,32 @@ impl Checkpoint {
     }
 }
 
+/// A file of nothing but objects that cannot be read is no checkpoint.
+fn refuse_opaque(opaque: &[Opaque]) -> Parse<()> {
+    let Some(first) = opaque.first() else {
+        return Ok(());
+    };
+    let more = match opaque.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Err(Fault::unsupported(format!(
+        "it holds no tensors that can be read; met {}{more}",
+        first.class
+    )))
+}
+
 fn check(contents: &Contents, source: &Source) -> Parse<()> {
     let Contents {
-        tensors, others, ..
+        tensors,
+        others,
+        values,
+        opaque,
+        ..
     } = contents;
+    if tensors.is_empty() && others.is_empty() && values.is_empty() {
+        refuse_opaque(opaque)?;
+    }
     if tensors.len() + others.len() > limits::MAX_TENSORS {
         return Err(Fault::hostile(format!(
             "{} tensors; at most {} are read",

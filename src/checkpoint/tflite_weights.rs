@@ -42,6 +42,9 @@ pub fn read(source: &Source) -> Parse<Contents> {
     }
     let model = Buffer(&bytes).root().map_err(damaged)?;
     let graphs = tables(&model, "the subgraphs", 2, MAX_GRAPHS)?;
+    if graphs.is_empty() {
+        return Err(Fault::corrupt("a TensorFlow Lite file without a network"));
+    }
     let mut reader = Reader {
         source,
         bytes: &bytes,

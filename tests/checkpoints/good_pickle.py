@@ -134,7 +134,9 @@ class _NoFrames:
         self.write(body)
 
 
-SPARSE = ["csc", "csr", "coo", "bsr", "dia", "lil", "dok"]
+# Kinds that models are saved with. The others (bsr, dia, lil, dok) are kept as opaque objects:
+# see `sparse_cases` of hostile_pickle.py.
+SPARSE = ["csc", "csr", "coo"]
 
 
 def sparse(add):
@@ -147,8 +149,6 @@ def sparse(add):
             add(f"sparse-{kind}-p{protocol}", pickle.dumps(value, protocol), value, root="")
         value = {"J": getattr(scipy.sparse, kind + "_array")(dense.astype("<f4"))}
         add(f"sparse-{kind}-array", pickle.dumps(value, 4), value, root="")
-    blocks = scipy.sparse.bsr_matrix(np.kron(dense[:2, :3] != 0, np.ones((2, 2))), blocksize=(2, 2))
-    add("sparse-bsr-blocks", pickle.dumps({"J": blocks}, 4), {"J": blocks}, root="")
     for code in ("?", "i4", "i8", "f4", "c16"):
         value = {"J": scipy.sparse.csr_matrix((dense != 0).astype(code)), "E": scipy.sparse.csc_matrix((3, 4), dtype=code)}
         add(f"sparse-dtype-{code.replace('?', 'b1')}", pickle.dumps(value, 2), value, root="")

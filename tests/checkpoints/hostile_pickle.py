@@ -10,12 +10,13 @@ from common import array
 REFUSED = {"expect": "refused"}
 
 # Functions and classes that only an attack names in a file of weights: whatever of Python's own
-# library is not plain data, and what scanners have learnt to look for in other packages.
+# library is not plain data, and what scanners have learnt to look for in other packages. Not
+# `builtins.type`: Python itself writes `type(None)` so, and OmegaConf keeps types.
 GADGETS = """
 os.system os.popen os.execv os.spawnv os.remove os.putenv posix.system posix.fork posix.execve nt.system nt.startfile
 subprocess.Popen subprocess.run subprocess.call subprocess.check_output subprocess.getoutput _posixsubprocess.fork_exec
 builtins.eval builtins.exec builtins.compile builtins.getattr builtins.setattr builtins.__import__ builtins.open
-builtins.globals builtins.vars builtins.breakpoint builtins.input builtins.map builtins.type builtins.delattr
+builtins.globals builtins.vars builtins.breakpoint builtins.input builtins.map builtins.delattr
 __builtin__.eval __builtin__.execfile __builtin__.apply __builtin__.file __builtin__.getattr __builtin__.reload
 commands.getoutput popen2.popen3 pty.spawn platform.popen shutil.rmtree shutil.move shutil.copy
 importlib.import_module importlib.reload importlib._bootstrap._load imp.load_source imp.load_dynamic
@@ -232,6 +233,19 @@ def bomb_cases(add):
     add("bombs/frame-often.pkl", b"\x80\x04.", repeat=[[2, (b"\x95" + b"\0" * 8).hex(), 500_000]])
 
 
+def sparse_cases(add):
+    """Sparse matrices of kinds that no model is saved with: kept as opaque objects, or refused."""
+    import scipy.sparse
+
+    dense = array("<f8", (4, 6), "sparse") * 0 + 1
+    for kind in ("bsr", "dia", "lil", "dok"):
+        for protocol in (0, 2, 3, 4, 5):
+            value = {"w": dense[0], "J": getattr(scipy.sparse, kind + "_matrix")(dense)}
+            add(f"arrays/sparse-{kind}-p{protocol}.pkl", pickle.dumps(value, protocol), expect="survives")
+            value = {"J": getattr(scipy.sparse, kind + "_array")(dense)}
+            add(f"arrays/sparse-{kind}-alone-p{protocol}.pkl", pickle.dumps(value, protocol), expect="survives")
+
+
 def trailing_cases(add):
     """Bytes after the pickle's end: Python stops before them, but a whole checkpoint has none."""
     for protocol in range(6):
@@ -318,7 +332,10 @@ def opcode_cases(add):
         "codecs-encode-beyond": global_("_codecs", "encode") + b"(" + text("☃") + text("latin1") + b"tR", "ordereddict-of-number": global_("collections", "OrderedDict") + b"K\x05\x85R",
     }  # fmt: skip
     for name, data in wrong.items():
-        add(f"opcodes/wrong-{name}.pkl", b"\x80\x04" + data + (b"" if data.endswith(b".") else b"."))
+        # Python cannot hash these keys; where no dict is made, nothing needs to.
+        unhashable = name in ("dict-key", "list-key") or name.startswith("unhashable")
+        stop = b"" if data.endswith(b".") else b"."
+        add(f"opcodes/wrong-{name}.pkl", b"\x80\x04" + data + stop, expect="survives" if unhashable else "refused")
     known = {op.code.encode("latin-1") for op in pickletools.opcodes}
     unknown = [bytes([n]) for n in range(256) if bytes([n]) not in known]
     for code in unknown[::9]:
@@ -346,7 +363,8 @@ def array_cases(add):
         "frombuffer-of-text": global_("numpy._core.numeric", "_frombuffer") + b"(" + text("abcdefgh") + dtype() + tuple_(2) + text("C") + b"tR",
     }  # fmt: skip
     for name, data in broken.items():
-        harmless = name in ("order-unknown", "scalar-no-bytes")
+        # numpy takes the first two; a text of one-byte characters is as good as bytes.
+        harmless = name in ("order-unknown", "scalar-no-bytes", "frombuffer-of-text")
         add(f"arrays/{name}.pkl", b"\x80\x04}" + text("w") + data + b"s.", expect="survives" if harmless else "refused")
     objects = state(tuple_(2), dtype("O8", "|"), b"](NNe")
     add("arrays/objects-alone.pkl", b"\x80\x04}" + text("w") + objects + b"s.", expect="survives")
@@ -394,3 +412,4 @@ def add_all(corpus):
     length_cases(add)
     opcode_cases(add)
     array_cases(add)
+    sparse_cases(add)

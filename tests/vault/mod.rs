@@ -5,5 +5,4 @@
 pub mod archive;
 pub mod compare;
 pub mod corpus;
-pub mod known;
 pub mod memory;

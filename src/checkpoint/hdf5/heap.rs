@@ -46,6 +46,7 @@ impl LocalHeap {
 /// A heap of objects of any size, addressed by ids.
 pub struct FractalHeap<'a> {
     file: &'a File,
+    address: u64,
     id_len: usize,
     /// Bytes of an object's offset and length in its id.
     offset_width: usize,
@@ -97,6 +98,7 @@ impl<'a> FractalHeap<'a> {
         }
         Ok(Self {
             file,
+            address,
             id_len,
             offset_width: max_bits.div_ceil(8),
             length_width: width(max_direct).min(width(max_managed)),
@@ -142,6 +144,7 @@ impl<'a> FractalHeap<'a> {
             return Err(Fault::hostile(format!("a heap object of {len} bytes")));
         }
         let (address, start, size) = self.direct_block(offset)?;
+        self.check_direct(address)?;
         let inside = offset - start;
         if inside.checked_add(len).is_none_or(|end| end > size) {
             return Err(Fault::corrupt(
@@ -152,6 +155,22 @@ impl<'a> FractalHeap<'a> {
             .checked_add(inside)
             .ok_or_else(|| self.lost(offset))?;
         self.file.block("a heap object", at, len)
+    }
+
+    /// Whether a direct block of this heap is at `address`.
+    fn check_direct(&self, address: u64) -> Parse<()> {
+        let what = "a heap's direct block";
+        let len = 5 + self.file.offset_size as u64;
+        let head = self.file.block(what, address, len)?;
+        let mut c = Cursor::new(what, &head);
+        c.expect(b"FHDB")?;
+        c.version(&[0])?;
+        match self.file.address_if_any(&mut c)? {
+            Some(heap) if heap == self.address => Ok(()),
+            _ => Err(Fault::corrupt(
+                "a heap's block that belongs to another heap",
+            )),
+        }
     }
 
     /// Address, first offset and size of the direct block that holds `offset`.

@@ -55,8 +55,14 @@ impl Arena {
 
     /// Counts memory that is about to be, or has just been, taken.
     pub fn spend(&mut self, bytes: usize) -> Parse<()> {
-        self.spent = self.spent.saturating_add(bytes);
-        if self.spent > MAX_MEMORY {
+        self.afford(bytes)?;
+        self.spent += bytes;
+        Ok(())
+    }
+
+    /// Whether so much may be taken, before it is.
+    fn afford(&self, bytes: usize) -> Parse<()> {
+        if self.spent.saturating_add(bytes) > MAX_MEMORY {
             return Err(Fault::hostile(format!(
                 "its objects would take more than {} MB of memory beside the arrays",
                 MAX_MEMORY >> 20
@@ -127,6 +133,7 @@ impl Arena {
 
     /// Appends to a list, a set, or an object that may be one.
     pub fn extend(&mut self, id: Id, items: &[Id]) -> Parse<()> {
+        self.afford(size_of_val(items))?;
         let grown = match self.pickle.values.get_mut(id as usize) {
             Some(Value::List(list) | Value::Set(list)) => grow(list, items),
             Some(Value::Object(object)) => grow(&mut more(object).items, items),
@@ -137,6 +144,7 @@ impl Arena {
 
     /// Sets keys of a dict, or of an object that may be one.
     pub fn set(&mut self, id: Id, pairs: &[(Id, Id)]) -> Parse<()> {
+        self.afford(size_of_val(pairs))?;
         let grown = match self.pickle.values.get_mut(id as usize) {
             Some(Value::Dict(dict)) => grow(dict, pairs),
             Some(Value::Object(object)) => grow(&mut more(object).pairs, pairs),
