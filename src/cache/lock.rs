@@ -47,6 +47,12 @@ pub fn try_take(path: &Path) -> Outcome {
     Outcome::Busy
 }
 
+/// Whether the lock whose file is at `path` could be taken now. Leaves the file alone.
+pub fn is_free(path: &Path) -> bool {
+    let file = OpenOptions::new().write(true).open(path);
+    file.is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Removes a lock's file that nobody holds; false when somebody does, or there is none.
 pub fn remove_stale(path: &Path) -> bool {
     if !path.is_file() {
@@ -99,11 +105,12 @@ mod tests {
             panic!("nobody holds it")
         };
         assert!(matches!(try_take(&path), Outcome::Busy));
-        assert!(!remove_stale(&path));
+        assert!(!remove_stale(&path) && !is_free(&path));
         drop(lock);
         assert!(!path.exists());
         assert!(matches!(try_take(&path), Outcome::Held(_)));
         fs::write(&path, "").unwrap();
+        assert!(is_free(&path) && path.exists());
         assert!(remove_stale(&path) && !path.exists());
     }
 

@@ -119,18 +119,14 @@ impl Stretch<'_> {
         let mut piece = vec![0; count * self.from.size()];
         for out in out.chunks_mut(count * self.to.size()) {
             let bytes = out.len() / self.to.size() * self.from.size();
-            let read = if self.from == self.to {
-                &mut *out
-            } else {
-                &mut piece[..bytes]
-            };
+            let read = &mut piece[..bytes];
             self.blob.source.read_exact_at(read, offset)?;
             if self.checked {
                 crc.update(read);
             }
-            if self.from != self.to {
-                cast(self.from, self.to, &piece[..bytes], out);
-            }
+            // Also when nothing is cast: the system copies into memory that nobody has touched
+            // yet at a third of the speed.
+            cast(self.from, self.to, read, out);
             offset += bytes as u64;
         }
         Ok(crc)

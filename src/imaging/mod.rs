@@ -1,5 +1,7 @@
 //! Floor 2: pixels: decoding with limits, warping, drawing.
 
+pub mod affine;
+pub mod blur;
 pub mod buffers;
 pub mod decode;
 pub mod draw;
@@ -14,6 +16,7 @@ mod jpeg_stream;
 pub mod limits;
 pub mod pixels;
 mod sniff;
+mod solve;
 pub mod warp;
 #[cfg(target_arch = "x86_64")]
 mod warp_avx2;

@@ -6,6 +6,7 @@
 
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
+use crate::imaging::solve::solve;
 #[cfg(target_arch = "x86_64")]
 use crate::imaging::warp_avx2::Avx2Floats;
 use crate::imaging::warp_runs::{Bytes, Floats, Place, RUN, Run, Source, Writer};
@@ -127,7 +128,8 @@ pub fn square([cx, cy]: [f32; 2], size: f32, degrees: f32) -> [[f32; 2]; 4] {
 /// Gaussian elimination with row pivots in OpenCV's order of operations.
 fn image_to_crop(corners: &[[f32; 2]; 4], out: f32) -> Option<[f64; 9]> {
     let targets = [[0.0, out], [0.0, 0.0], [out, 0.0], [out, out]];
-    let mut rows = [[0.0f64; 9]; 8]; // eight unknowns and the right-hand side
+    let mut rows = [[0.0f64; 8]; 8];
+    let mut values = [0.0; 8];
     for (i, ([x, y], target)) in corners.iter().zip(targets).enumerate() {
         for (axis, value) in target.into_iter().enumerate() {
             let row = &mut rows[i + 4 * axis];
@@ -135,44 +137,11 @@ fn image_to_crop(corners: &[[f32; 2]; 4], out: f32) -> Option<[f64; 9]> {
             row[3 * axis..3 * axis + 3].copy_from_slice(&linear);
             row[6] = f64::from(-x * value);
             row[7] = f64::from(-y * value);
-            row[8] = f64::from(value);
+            values[i + 4 * axis] = f64::from(value);
         }
     }
-    let [a, b, c, d, e, f, g, h] = solve(rows)?;
+    let [a, b, c, d, e, f, g, h] = solve(rows, values)?;
     Some([a, b, c, d, e, f, g, h, 1.0])
-}
-
-fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
-    for i in 0..8 {
-        let mut pivot = i;
-        for j in i + 1..8 {
-            if rows[j][i].abs() > rows[pivot][i].abs() {
-                pivot = j;
-            }
-        }
-        let size = rows[pivot][i].abs();
-        if size.is_nan() || size < f64::EPSILON * 100.0 {
-            return None;
-        }
-        rows.swap(i, pivot);
-        let top = rows[i];
-        let factor = -1.0 / top[i];
-        for row in &mut rows[i + 1..] {
-            let alpha = row[i] * factor;
-            for k in i + 1..9 {
-                row[k] += alpha * top[k];
-            }
-        }
-    }
-    let mut x = [0.0; 8];
-    for i in (0..8).rev() {
-        let mut sum = rows[i][8];
-        for k in i + 1..8 {
-            sum -= rows[i][k] * x[k];
-        }
-        x[i] = sum / rows[i][i];
-    }
-    Some(x)
 }
 
 /// By cofactors, each times the reciprocal of the determinant.

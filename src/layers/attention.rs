@@ -9,6 +9,8 @@ use crate::layers::weights::{Weights, WeightsError};
 /// (192 keys of 80 numbers: 4.5 against 8.7 ms for 128 heads on two cores), and the matrix of
 /// scores stays in the cache.
 const FEW_KEYS: i64 = 512;
+/// For fewer queries than this that kernel takes another way when a row is alone in the batch.
+const MANY_QUERIES: i64 = 32;
 
 /// `softmax(q kᵀ / √d) v`, by head: `[batch, heads, tokens, d]`, any strides.
 ///
@@ -16,8 +18,8 @@ const FEW_KEYS: i64 = 512;
 /// each is computed as it would be alone.
 pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
     let (batch, heads, tokens, width) = q.size4()?;
-    let few = k.size4()?.2 <= FEW_KEYS;
-    let joined = if few && q.device() == Device::Cpu && q.f_kind()? == Kind::BFloat16 {
+    let by_row = q.f_kind()? == Kind::BFloat16 || tokens < MANY_QUERIES;
+    let joined = if by_row && k.size4()?.2 <= FEW_KEYS && q.device() == Device::Cpu {
         by_products(q, k, v)?
     } else {
         let none: Option<Tensor> = None;

@@ -68,6 +68,11 @@ impl Linear {
         }
     }
 
+    /// The weights' precision, which outputs have too.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn bias(&self) -> Option<&Tensor> {
         self.bias.as_deref()
     }

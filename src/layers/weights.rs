@@ -59,6 +59,16 @@ impl Deref for Param {
     }
 }
 
+/// A tensor that owns its memory.
+impl From<Tensor> for Param {
+    fn from(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            _mapping: None,
+        }
+    }
+}
+
 /// An open checkpoint, or the part of it below a prefix. Clones share the accounts.
 #[derive(Clone)]
 pub struct Weights {

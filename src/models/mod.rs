@@ -1,4 +1,7 @@
 //! Floor 4: one file or folder per network.
 
 pub mod blazepose;
+pub mod error;
+pub mod hmr2;
+pub mod smpl;
 pub mod vit;

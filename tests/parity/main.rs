@@ -6,13 +6,21 @@
     clippy::print_stdout,
     reason = "the tables are what this program is for"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a comparison may stop at libtorch's error"
+)]
 
+mod arrays;
 mod engine;
+mod hmr2;
 mod masks;
 mod models;
 mod photos;
 mod reference;
 mod report;
+mod smpl;
 mod tensors;
 mod video;
 
@@ -37,9 +45,28 @@ fn main() -> ExitCode {
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/goldens"),
     };
     let mut report = Report::default();
+    // `-- hmr2` runs the cases of one model.
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let wanted = |model: &str| only.is_empty() || only.iter().any(|o| o == model);
     for case in cases(&goldens, "blazepose") {
+        if !wanted("blazepose") {
+            break;
+        }
         if let Err(error) = blazepose(&case, &mut report) {
             report.fail(format!("{}: {error}", case.display()));
+        }
+    }
+    for case in folders(&goldens, "hmr2") {
+        if !wanted("hmr2") {
+            break;
+        }
+        for run in [smpl::run, hmr2::run] {
+            if let Err(error) = run(&case, &mut report) {
+                report.fail(format!("{}: {error}", case.display()));
+            }
         }
     }
     if report.finish() {
@@ -67,6 +94,23 @@ fn cases(goldens: &Path, model: &str) -> Vec<PathBuf> {
             "no case of {model} in {} (a case holds photos/ or tensors/)",
             goldens.display()
         );
+    }
+    found
+}
+
+/// The folders in `<goldens>/<model>`: a case each.
+fn folders(goldens: &Path, model: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(goldens.join(model));
+    let mut found: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        println!("no case of {model} in {}", goldens.display());
     }
     found
 }

@@ -43,7 +43,7 @@ impl Validators {
         let changed = text(headers, header::LAST_MODIFIED);
         // A file changed in the second before the reply may change again in that second.
         let settled = |changed: &str| {
-            let date = date(&text(headers, header::DATE)?)?;
+            let date = date(text(headers, header::DATE)?)?;
             Some(date.duration_since(self::date(changed)?).ok()? >= Duration::from_secs(1))
         };
         let last_modified = changed.filter(|changed| settled(changed) == Some(true));

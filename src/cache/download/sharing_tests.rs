@@ -365,7 +365,17 @@ fn sweeping_takes_what_the_dead_left_and_nothing_else() {
     fs::create_dir(&not_ours).unwrap();
     fs::write(not_ours.join("precious"), "x").unwrap();
     let left = unfinished(case.folder.path()).unwrap();
-    assert_eq!(left.iter().filter(|left| left.live).count(), 1);
+    let lives: Vec<_> = left
+        .iter()
+        .filter(|left| left.live)
+        .map(|left| &left.path)
+        .collect();
+    assert_eq!(
+        lives,
+        [&live, &case.place.lock()],
+        "the partial and its lock"
+    );
+    assert_eq!(left.len(), 5);
     let swept = sweep(case.folder.path()).unwrap();
     assert_eq!(
         (swept.bytes, swept.removed),

@@ -9,10 +9,10 @@ use super::places::{self, Found, Place, Watcher};
 use super::request::Settings;
 use crate::cache::lock;
 
-/// One unfinished download.
+/// One unfinished download, or a lock that one left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The folder that holds it.
+    /// The folder that holds its bytes, or the lock's file.
     pub path: PathBuf,
     /// The name the file would have got.
     pub name: String,
@@ -38,7 +38,17 @@ pub fn unfinished(folder: &Path) -> io::Result<Vec<Unfinished>> {
         name: found.name,
         bytes: found.bytes,
     };
-    Ok(scan(folder)?.into_iter().map(describe).collect())
+    let mut all: Vec<Unfinished> = scan(folder)?.into_iter().map(describe).collect();
+    for (path, name) in locks(folder)? {
+        let live = all.iter().any(|other| other.live && other.name == name);
+        all.push(Unfinished {
+            live: live || !lock::is_free(&path),
+            path,
+            name,
+            bytes: 0,
+        });
+    }
+    Ok(all)
 }
 
 /// Removes from `folder` (not from below it) partials that nobody works on, and locks nobody holds.
@@ -60,14 +70,19 @@ pub fn sweep(folder: &Path) -> io::Result<Swept> {
         swept.bytes += places::claim_and_remove(&found, &place);
         swept.removed += usize::from(!found.path.exists());
     }
-    swept.removed += locks(folder, &live)?;
+    for (path, name) in locks(folder)? {
+        if !live.contains(&name) {
+            swept.removed += usize::from(lock::remove_stale(&path));
+        }
+    }
     Ok(swept)
 }
 
-fn locks(folder: &Path, live: &[String]) -> io::Result<usize> {
-    let mut removed = 0;
+/// The locks' files in a folder, each with the name of the file it is for.
+fn locks(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         entries => entries?,
     };
     for entry in entries {
@@ -80,14 +95,14 @@ fn locks(folder: &Path, live: &[String]) -> io::Result<usize> {
             continue;
         };
         // Ours are empty; a file with content is another program's.
-        let ours = entry
+        if entry
             .metadata()
-            .is_ok_and(|data| data.is_file() && data.len() == 0);
-        if ours && !live.iter().any(|live| live == name) {
-            removed += usize::from(lock::remove_stale(&entry.path()));
+            .is_ok_and(|data| data.is_file() && data.len() == 0)
+        {
+            found.push((entry.path(), name.to_owned()));
         }
     }
-    Ok(removed)
+    Ok(found)
 }
 
 fn scan(folder: &Path) -> io::Result<Vec<Found>> {

@@ -1,4 +1,4 @@
-//! From nested dicts to named tensors: which are the weights, what lies beside them.
+//! The walk through a pickle's containers: every tensor and value by its path.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,19 @@ use indexmap::map::Entry;
 use serde_json::Value as Json;
 
 use super::super::checkpoint::{Contents, Opaque};
-use super::super::error::{Fault, Kind, Parse};
+use super::super::error::{Fault, Parse};
 use super::super::limits::{MAX_DEPTH, MAX_NAME, MAX_TENSORS};
 use super::super::source::Source;
 use super::super::tensor::Tensor;
+use super::found::{Found, Met};
 use super::interpret::{MAX_ITEMS, Meaning, Reader};
 use super::storage::Storages;
 use super::value::{Id, Pickle, Value};
 
-/// Keys whose value is the weights, whatever stands beside it; the first one found counts.
-const ROOTS: [&str; 2] = ["state_dict", "model_state_dict"];
-/// Keys whose value is the weights unless tensors stand beside it: a model may call a part so.
-const LOOSE_ROOTS: [&str; 6] = ["model", "module", "params", "weights", "net", "network"];
-/// What a single array is called.
-const BARE: &str = "arr_0";
 /// Most tensors: twice the memory of each is needed while they are sorted.
 const MAX_FOUND: usize = MAX_TENSORS / 2;
+/// Longest list of plain values that is kept.
+const MAX_LIST: usize = 1 << 16;
 /// Most bytes of names, values and notes.
 const MAX_TEXT: usize = 12 << 20;
 
@@ -44,27 +41,6 @@ pub fn contents(
     };
     walk.run(pickle.root)?;
     walk.found.sort()
-}
-
-/// What the walk has met, by full path.
-#[derive(Default)]
-struct Found {
-    tensors: Vec<Met<Tensor>>,
-    unread: Vec<Met<(String, String)>>,
-    values: serde_json::Map<String, Json>,
-    opaque: Vec<Opaque>,
-    /// Keys of the outermost dict whose values are dicts.
-    maps: Vec<(usize, String)>,
-}
-
-/// Something met on the walk.
-struct Met<T> {
-    path: String,
-    /// Which entry of the outermost container it is in; `None` when it is that itself.
-    top: Option<usize>,
-    /// Whether it is an entry of the outermost container, not inside one.
-    direct: bool,
-    what: T,
 }
 
 /// The children of a container, and how far the walk has come.
@@ -152,6 +128,9 @@ impl<'a> Walk<'a> {
                 return self.value(Json::Object(<_>::default()));
             }
             Meaning::Map(pairs) => Children::Named(self.named(&pairs)?),
+            Meaning::List(items) if self.is_long_plain(&items)? => {
+                return self.note(format!("a list of {} plain values", items.len()));
+            }
             Meaning::List(items) => match self.plain_list(&items)? {
                 Some(list) => return self.value(list),
                 None => Children::Numbered(items),
@@ -239,6 +218,21 @@ impl<'a> Walk<'a> {
             other => format!("<{} {id}>", other.kind()),
         };
         Ok((name, false))
+    }
+
+    /// A list of so many plain values that they are not kept.
+    fn is_long_plain(&mut self, items: &[Id]) -> Parse<bool> {
+        if items.len() <= MAX_LIST {
+            return Ok(false);
+        }
+        self.reader.work(items.len())?;
+        let is_plain = |&id: &Id| {
+            matches!(
+                self.reader.pickle.value(id),
+                Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)
+            )
+        };
+        Ok(items.iter().all(is_plain))
     }
 
     /// A list of nothing but plain values, and of such lists.
@@ -330,84 +324,4 @@ fn long_name(len: usize) -> Fault {
     Fault::hostile(format!(
         "a name of {len} bytes; at most {MAX_NAME} are read"
     ))
-}
-
-impl Found {
-    /// The entry of the outermost dict that is the weights.
-    fn root(&self) -> Option<(usize, String)> {
-        let holds = |top: usize| {
-            let inside = |met_top: Option<usize>, direct: bool| met_top == Some(top) && !direct;
-            self.tensors.iter().any(|met| inside(met.top, met.direct))
-                || self.unread.iter().any(|met| inside(met.top, met.direct))
-        };
-        let named = |name: &&str| {
-            let found = self.maps.iter().find(|(_, key)| key == name)?;
-            holds(found.0).then(|| found.clone())
-        };
-        let alone = !self.tensors.iter().any(|met| met.direct);
-        let loose = LOOSE_ROOTS.iter().filter(|_| alone);
-        ROOTS.iter().chain(loose).find_map(named)
-    }
-
-    /// Sorts into weights and what lies beside them.
-    fn sort(self) -> Parse<Contents> {
-        let root = self.root();
-        let is_weight = |top: Option<usize>| match &root {
-            Some((index, _)) => top == Some(*index),
-            None => true,
-        };
-        let mut contents = Contents {
-            values: self.values,
-            opaque: self.opaque,
-            ..Contents::default()
-        };
-        for met in self.unread {
-            let (class, why) = met.what;
-            if is_weight(met.top) {
-                let Met { path, .. } = met;
-                return Err(Fault::unsupported(format!("{path:?} ({class}): {why}")));
-            }
-            contents.opaque.push(Opaque {
-                path: met.path,
-                class,
-            });
-        }
-        for met in self.tensors {
-            let (map, name) = match &root {
-                Some((_, key)) if is_weight(met.top) => {
-                    let name = met.path.get(key.len() + 1..).unwrap_or_default();
-                    (&mut contents.tensors, name.to_owned())
-                }
-                Some(_) => (&mut contents.others, met.path),
-                None if met.top.is_none() => (&mut contents.tensors, BARE.to_owned()),
-                None => (&mut contents.tensors, met.path),
-            };
-            match map.entry(name) {
-                Entry::Vacant(entry) => entry.insert(met.what),
-                Entry::Occupied(entry) => {
-                    let name = entry.key();
-                    return Err(Fault::corrupt(format!("two tensors are called {name:?}")));
-                }
-            };
-        }
-        contents.root = root.map(|(_, key)| key).unwrap_or_default();
-        match contents.opaque.first() {
-            Some(first) if contents.tensors.is_empty() => Err(no_tensors(first, &contents)),
-            _ => Ok(contents),
-        }
-    }
-}
-
-fn no_tensors(first: &Opaque, contents: &Contents) -> Fault {
-    let more = match contents.opaque.len() {
-        1 => String::new(),
-        n => format!(" and {} more objects", n - 1),
-    };
-    Fault::new(
-        Kind::Unsupported,
-        format!(
-            "it holds no tensors that can be read; met {}{more}, which only Python code could make",
-            first.class
-        ),
-    )
 }

@@ -58,24 +58,21 @@ const REFUSED_PARTS: &[&str] = &[
     "__import__",
     "__subclasses__",
     "builtins",
-    "commands",
     "ctypes",
-    "eval",
-    "exec",
-    "execfile",
     "importlib",
     "marshal",
     "nt",
     "os",
-    "popen",
     "posix",
     "pty",
     "runpy",
     "shutil",
     "subprocess",
     "sys",
-    "system",
 ];
+
+/// Functions that run what they are given, whatever module they hide in.
+const REFUSED_FUNCTIONS: &[&str] = &["eval", "exec", "execfile", "popen", "system"];
 
 /// Functions of `package` (or of a module below it) that run or load what they are given.
 const REFUSED_NAMES: &[(&str, &[&str])] = &[
@@ -279,7 +276,8 @@ fn is_refused(module: &str, name: &str) -> bool {
     let refused_part = |part: &str| REFUSED_PARTS.contains(&part) || part.is_empty();
     // The code a TorchScript archive was made from is named as a path of its own.
     let script = top == "__torch__";
-    if !script && (module.split('.').any(refused_part) || name.split('.').any(refused_part)) {
+    let refused_name = |part: &str| refused_part(part) || REFUSED_FUNCTIONS.contains(&part);
+    if !script && (module.split('.').any(refused_part) || name.split('.').any(refused_name)) {
         return true;
     }
     let functions = REFUSED_NAMES.iter().filter(|(package, _)| *package == top);

@@ -61,6 +61,7 @@ fn real_files_may_name_these() {
         "lightning_fabric.utilities.data AttributeDict",
         "__main__ Config",
         "mymodule Outer.Inner",
+        "nerf.system.eval Trainer",
         "hydra.conf HydraConf",
         "joblib.numpy_pickle NumpyArrayWrapper",
     ] {
@@ -156,6 +157,7 @@ fn only_attacks_name_these() {
         "six.moves builtins",
         "mymodule os.system",
         "my.os system",
+        "mymodule Outer.popen",
         "mymodule eval",
         "mymodule Outer.__init__.__globals__",
         "mymodule a..b",

@@ -3,6 +3,7 @@
 mod arena;
 mod dense;
 mod flatten;
+mod found;
 pub mod globals;
 mod input;
 mod interpret;
@@ -23,7 +24,7 @@ mod text;
 pub mod value;
 
 use super::checkpoint::Contents;
-use super::error::{Fault, Parse};
+use super::error::{Fault, Kind, Parse};
 use super::source::Source;
 
 pub use flatten::contents;
@@ -51,6 +52,7 @@ fn trailing(source: &Source, start: u64, end: u64) -> Fault {
             "the file holds several pickles, one after another (the second begins at byte {start}); \
              save all of it as one"
         )),
+        Err(fault) if fault.kind == Kind::Hostile => fault,
         Err(_) => Fault::corrupt(format!(
             "{left} bytes follow the pickle's end at byte {start}; the file is damaged"
         )),

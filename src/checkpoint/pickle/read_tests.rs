@@ -132,6 +132,8 @@ fn what_follows_a_pickle() {
     let two = fault(&[&good[..], &good].concat());
     assert_eq!(two.kind, Kind::Unsupported, "{two}");
     assert!(two.message.contains("several pickles"), "{two}");
+    let attack = fault(&[&good[..], b"cos\nsystem\n(S'id'\ntR."].concat());
+    assert_eq!(attack.kind, Kind::Hostile, "{attack}");
     let junk = fault(&[&good[..], b"junk"].concat());
     assert_eq!(junk.kind, Kind::Corrupt, "{junk}");
     assert!(junk.message.contains("4 bytes follow"), "{junk}");

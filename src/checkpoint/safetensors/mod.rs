@@ -17,8 +17,8 @@ use header::{Header, Info};
 
 /// The format's own limit on the header's length.
 const FORMAT_MAX_HEADER: u64 = 100_000_000;
-/// Longest header read: room for as many tensors as are read at all.
-const MAX_HEADER: u64 = 16 << 20;
+/// Longest header read: real ones take some 100 bytes for each of a few thousand tensors.
+const MAX_HEADER: u64 = 10 << 20;
 
 /// A length that fits a file of `size` bytes, then a JSON object.
 pub fn looks_like(head: &[u8], size: u64) -> bool {
@@ -36,8 +36,8 @@ pub fn read(source: &Source) -> Parse<Contents> {
     let mut spans = Vec::with_capacity(tensors.len());
     for (name, info) in tensors {
         let place = |fault: Fault| fault.within(format_args!("tensor {name:?}"));
-        let tensor = tensor(&info, source, data).map_err(place)?;
         spans.push((info.start, info.end));
+        let tensor = tensor(info, source, data).map_err(place)?;
         contents.tensors.insert(name.into_owned(), tensor);
     }
     check_layout(spans, source.len() - data)?;
@@ -87,7 +87,7 @@ fn json_fault(error: &serde_json::Error) -> Fault {
     }
 }
 
-fn tensor(info: &Info, source: &Source, data: u64) -> Parse<Tensor> {
+fn tensor(info: Info, source: &Source, data: u64) -> Parse<Tensor> {
     let dtype = dtype(&info.dtype)?;
     let len = info.end.checked_sub(info.start).ok_or_else(|| {
         Fault::corrupt(format!(
@@ -100,14 +100,14 @@ fn tensor(info: &Info, source: &Source, data: u64) -> Parse<Tensor> {
         .ok_or_else(|| Fault::hostile(format!("the offset {} overflows", info.start)))?;
     let tensor = Tensor {
         dtype,
-        shape: info.shape.clone(),
+        shape: info.shape,
         data: Data::View(View::whole(Blob::raw(source, start, len)?)),
     };
     let expected = tensor.bytes()?;
     if expected != len {
         return Err(Fault::corrupt(format!(
             "{dtype} {:?} takes {expected} bytes, its offsets say {len}",
-            info.shape
+            tensor.shape
         )));
     }
     Ok(tensor)

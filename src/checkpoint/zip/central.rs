@@ -16,7 +16,7 @@ const SIGNATURE: u32 = 0x0201_4b50;
 /// A directory entry without name, extra fields and comment.
 const ENTRY_SIZE: u64 = 46;
 /// Longest directory read, bytes.
-const MAX_DIRECTORY: u64 = 16 << 20;
+const MAX_DIRECTORY: u64 = 8 << 20;
 /// Most members: real archives hold some thousands.
 const MAX_MEMBERS: u64 = 1 << 16;
 
@@ -28,6 +28,9 @@ pub const DESCRIPTOR: u16 = 1 << 3;
 /// The flags in which a local header must agree.
 pub const BINDING: u16 = ENCRYPTED | PATCHED | UTF8 | DESCRIPTOR;
 
+/// Newest version of the format, 6.3.
+const MAX_VERSION: u16 = 63;
+const DOS_FOLDER: u32 = 0x10;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -112,7 +115,8 @@ fn entry(fields: &mut Fields, total: usize) -> Parse<Entry> {
             "the zip directory is damaged: no entry where one must be",
         ));
     }
-    fields.take(4)?;
+    fields.take(2)?;
+    let version = fields.u16()?;
     let flags = fields.u16()?;
     let method = fields.u16()?;
     fields.take(4)?;
@@ -134,7 +138,8 @@ fn entry(fields: &mut Fields, total: usize) -> Parse<Entry> {
     let place = |fault: Fault| fault.within(format_args!("zip member {name:?}"));
     widen(extra, &mut [&mut len, &mut stored, &mut header]).map_err(place)?;
     check_other_name(extra, &name).map_err(place)?;
-    check_kind(flags, method, attributes).map_err(place)?;
+    check_method(version, flags, method).map_err(place)?;
+    check_kind(is_folder(&name), attributes).map_err(place)?;
     if disk != 0 && disk != u16::MAX {
         return Err(Fault::unsupported(
             "a zip archive in several parts; expected one file",
@@ -202,7 +207,7 @@ fn check_other_name(extra: &[u8], name: &str) -> Parse<()> {
     }
 }
 
-fn check_kind(flags: u16, method: u16, attributes: u32) -> Parse<()> {
+fn check_method(version: u16, flags: u16, method: u16) -> Parse<()> {
     if flags & ENCRYPTED != 0 {
         return Err(Fault::unsupported(
             "is encrypted; unpack it with its password first",
@@ -213,14 +218,33 @@ fn check_kind(flags: u16, method: u16, attributes: u32) -> Parse<()> {
             "compression method {method}; expected stored (0) or deflated (8)"
         )));
     }
-    // The upper half holds a Unix mode, or nothing.
-    match attributes >> 28 {
-        0 | 0x4 | 0x8 => Ok(()),
-        0xa => Err(Fault::hostile("is a symbolic link")),
-        kind => Err(Fault::hostile(format!(
-            "is no regular file (type {kind:x})"
+    // The upper byte is the writer's system.
+    match version & 0xff {
+        0..=MAX_VERSION => Ok(()),
+        version => Err(Fault::unsupported(format!(
+            "needs version {version} of the zip format; expected at most {MAX_VERSION}"
         ))),
     }
+}
+
+/// The upper half of the attributes holds a Unix mode, or nothing; the lower one those of DOS.
+fn check_kind(folder: bool, attributes: u32) -> Parse<()> {
+    let unix = attributes >> 28;
+    if unix == 0xa {
+        return Err(Fault::hostile("is a symbolic link"));
+    }
+    if !matches!(unix, 0 | 0x4 | 0x8) {
+        return Err(Fault::hostile(format!(
+            "is no regular file (type {unix:x})"
+        )));
+    }
+    // Some readers take what is marked as a folder for empty, whatever it holds.
+    if !folder && (unix == 0x4 || attributes & DOS_FOLDER != 0) {
+        return Err(Fault::hostile(
+            "is marked as a folder and is none by its name",
+        ));
+    }
+    Ok(())
 }
 
 fn check_sizes(entry: &Entry) -> Parse<()> {

@@ -103,7 +103,7 @@ fn lies_of_members_are_refused() {
     let bomb = deflated(&vec![0; 20 << 20]);
     let unicode_path = [b"\x75\x70\x06\0\x01\0\0\0\0".as_slice(), b"x"].concat();
     let a = || member("a", b"data");
-    let cases: [(&str, Lie); 24] = [
+    let cases: [(&str, Lie); 26] = [
         ("encrypted", Lie { flags: 1, ..a() }),
         (
             "strongly encrypted",
@@ -233,6 +233,20 @@ fn lies_of_members_are_refused() {
             "device",
             Lie {
                 attributes: 0x2000 << 16,
+                ..a()
+            },
+        ),
+        (
+            "a folder to DOS",
+            Lie {
+                attributes: 0x10,
+                ..a()
+            },
+        ),
+        (
+            "a folder to Unix",
+            Lie {
+                attributes: 0x41ed << 16,
                 ..a()
             },
         ),
