@@ -182,13 +182,13 @@ fn tar(files: &[(String, &[u8])], links: &[(String, &str)]) -> Vec<u8> {
 
 #[test]
 fn one_file_under_many_names_is_not_read_over_and_over() {
-    let noise = vec![b'#'; 1 << 20];
+    let noise = vec![b'#'; 200 << 10];
     let files = [("a.yaml".to_owned(), noise.as_slice())];
     let links: Vec<_> = (0..1000).map(|i| (format!("{i}.yaml"), "a.yaml")).collect();
     let start = Instant::now();
     let file = tar(&files, &links);
     let fault = open_source(Arc::new(file), "a.tar".as_ref()).err().unwrap();
-    assert_eq!(fault.kind, Kind::Hostile, "{fault}");
+    assert!(fault.message.contains("over and over"), "{fault}");
     let zeros = std::fs::read(fixture("weights.npy.gz")).unwrap();
     let files: Vec<_> = (0..65)
         .map(|i| (format!("{i}.npy.gz"), zeros.as_slice()))

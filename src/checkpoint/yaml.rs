@@ -14,10 +14,11 @@ use super::limits;
 use super::source::{Source, read_vec};
 use super::yaml_scalar;
 
-/// Largest file; real configurations have a few kilobytes.
-const MAX_FILE: u64 = 2 << 20;
+/// Largest file; real configurations have a few kilobytes. The scanner takes up to 180 bytes of
+/// memory for each of the file's.
+const MAX_FILE: u64 = 256 << 10;
 /// Most that aliases may multiply a file to: the memory of its values, roughly, in bytes.
-const MAX_WEIGHT: usize = 24 << 20;
+const MAX_WEIGHT: usize = 8 << 20;
 /// Of a value beside its text.
 const NODE: usize = 48;
 const CORE: &str = "tag:yaml.org,2002:";

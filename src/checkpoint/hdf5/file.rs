@@ -90,10 +90,21 @@ impl File {
         let head = read_vec(source.as_ref(), base, (len - base).min(128) as usize)?;
         let mut c = Cursor::new("the HDF5 superblock", &head);
         c.skip(MAGIC.len())?;
-        let (offset_size, length_size, end, root) = match c.version(&[0, 1, 2, 3])? {
+        let Superblock {
+            offset_size,
+            length_size,
+            base: told,
+            end,
+            root,
+        } = match c.version(&[0, 1, 2, 3])? {
             version @ (0 | 1) => old_superblock(&mut c, version)?,
             _ => new_superblock(&mut c, &head)?,
         };
+        if told != base {
+            return Err(Fault::corrupt(format!(
+                "the HDF5 superblock is at {base} and says it is at {told}"
+            )));
+        }
         if end > len {
             return Err(Fault::corrupt(format!(
                 "the file has {len} bytes of {end}; it was cut off"
@@ -207,7 +218,15 @@ pub fn find(source: &Source) -> Parse<Option<u64>> {
     Ok(None)
 }
 
-type Superblock = (usize, usize, u64, u64);
+/// What a superblock says.
+struct Superblock {
+    offset_size: usize,
+    length_size: usize,
+    /// Where it is itself.
+    base: u64,
+    end: u64,
+    root: u64,
+}
 
 fn old_superblock(c: &mut Cursor, version: u8) -> Parse<Superblock> {
     // Versions of the free space, the root group and the shared messages, all 0 to this day.
@@ -215,23 +234,40 @@ fn old_superblock(c: &mut Cursor, version: u8) -> Parse<Superblock> {
     let (offset_size, length_size) = sizes(c)?;
     // Reserved; the trees' node sizes; flags. Version 1 adds the chunk tree's node size.
     c.skip(1 + 4 + 4 + if version == 1 { 4 } else { 0 })?;
-    // Base address and free space.
-    c.skip(2 * offset_size)?;
+    let base = c.uint(offset_size)?;
+    // Free space.
+    c.skip(offset_size)?;
     let end = c.uint(offset_size)?;
     // Driver information; the name of the root group.
     c.skip(2 * offset_size)?;
-    Ok((offset_size, length_size, end, c.uint(offset_size)?))
+    let root = c.uint(offset_size)?;
+    Ok(Superblock {
+        offset_size,
+        length_size,
+        base,
+        end,
+        root,
+    })
 }
 
 fn new_superblock(c: &mut Cursor, head: &[u8]) -> Parse<Superblock> {
     let (offset_size, length_size) = sizes(c)?;
-    // Flags, base address, extension.
-    c.skip(1 + 2 * offset_size)?;
+    // Flags.
+    c.skip(1)?;
+    let base = c.uint(offset_size)?;
+    // Extension.
+    c.skip(offset_size)?;
     let end = c.uint(offset_size)?;
     let root = c.uint(offset_size)?;
     let whole = head.get(..c.position() + 4);
     verify("the HDF5 superblock", whole.unwrap_or_default())?;
-    Ok((offset_size, length_size, end, root))
+    Ok(Superblock {
+        offset_size,
+        length_size,
+        base,
+        end,
+        root,
+    })
 }
 
 fn sizes(c: &mut Cursor) -> Parse<(usize, usize)> {

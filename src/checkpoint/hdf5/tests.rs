@@ -240,6 +240,16 @@ fn a_file_that_was_cut_off_says_so() {
 }
 
 #[test]
+fn a_superblock_that_is_not_where_it_says_is_refused() {
+    let mut file = bytes("userblock.h5");
+    let base = 1024 + 24;
+    assert_eq!(file[base..base + 8], 1024_u64.to_le_bytes());
+    file[base + 1] = 0;
+    let fault = parse(file).err().unwrap();
+    assert!(fault.message.contains("is at 1024 and says"), "{fault}");
+}
+
+#[test]
 fn a_damaged_byte_of_new_metadata_is_noticed() {
     let mut file = bytes("groups_latest.h5");
     let at = find(&file, b"BTLF") + 20;

@@ -40,6 +40,7 @@ pub fn value(
     let mut texts = Texts {
         file,
         collection: None,
+        left: MAX_BYTES,
     };
     let mut flat = Vec::new();
     for _ in 0..count {
@@ -50,7 +51,7 @@ pub fn value(
                 dtype, big_endian, ..
             } => number(*dtype, *big_endian, element),
             Class::Text => Some(text(element)),
-            Class::VariableText => Some(texts.read(element)?),
+            Class::VariableText => texts.read(element)?,
             Class::Other(_) => None,
         };
         let Some(value) = value else {
@@ -122,20 +123,23 @@ fn real(value: f64) -> Value {
     }
 }
 
-/// Reads text of any length; texts that follow each other lie in one collection.
+/// Reads text of any length; texts that follow each other lie in one collection. Nothing is given
+/// for what is too long in all.
 struct Texts<'a> {
     file: &'a File,
     collection: Option<(u64, Collection)>,
+    /// Bytes of text that a value may still have.
+    left: u64,
 }
 
 impl Texts<'_> {
-    fn read(&mut self, element: &[u8]) -> Parse<Value> {
+    fn read(&mut self, element: &[u8]) -> Parse<Option<Value>> {
         let mut c = Cursor::new("a reference to text", element);
         let len = c.u32()? as usize;
         let address = self.file.address(&mut c)?;
         let index = c.u32()?;
         if len == 0 || address == 0 {
-            return Ok("".into());
+            return Ok(Some("".into()));
         }
         if self
             .collection
@@ -145,10 +149,15 @@ impl Texts<'_> {
             self.collection = Some((address, Collection::read(self.file, address)?));
         }
         let Some((_, collection)) = &self.collection else {
-            return Ok(Value::Null);
+            return Ok(None);
         };
         let bytes = collection.object(index, self.file.length_size)?;
+        let bytes = bytes.get(..len).unwrap_or(bytes);
         self.file.charge("text", bytes.len() as u64)?;
-        Ok(text(bytes.get(..len).unwrap_or(bytes)))
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return Ok(None);
+        };
+        self.left = left;
+        Ok(Some(text(bytes)))
     }
 }
