@@ -9,6 +9,7 @@ use half::bf16;
 use pose4d::checkpoint::dtype::DType;
 use pose4d::checkpoint::error::{Fault, Parse};
 use pose4d::checkpoint::open::open_source;
+use pose4d::checkpoint::tensor::Sink;
 use pose4d::checkpoint::write::{Entry, safetensors};
 use pose4d::models::hmr2::config::Config;
 
@@ -48,13 +49,18 @@ pub fn write(folder: &Path) -> Result<Written, Box<dyn std::error::Error>> {
     };
     File::create(&written.config)?.write_all(CONFIG.as_bytes())?;
     let tensors = entries();
-    let mut feed = |index: usize, sink: &mut dyn FnMut(&[u8]) -> Parse<()>| {
+    let mut feed = |index: usize, sink: &mut Sink| {
         let entry = tensors
             .get(index)
             .ok_or_else(|| Fault::corrupt("no such tensor"))?;
         fill(index as u64, entry, sink)
     };
-    safetensors::write(&mut File::create(&written.checkpoint)?, &tensors, &mut feed)?;
+    safetensors::write(
+        &mut File::create(&written.checkpoint)?,
+        &tensors,
+        &[],
+        &mut feed,
+    )?;
     Ok(written)
 }
 
@@ -147,7 +153,7 @@ const PARENTS: [i64; 24] = [
     -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
 ];
 
-fn fill(seed: u64, entry: &Entry, sink: &mut dyn FnMut(&[u8]) -> Parse<()>) -> Parse<()> {
+fn fill(seed: u64, entry: &Entry, sink: &mut Sink) -> Parse<()> {
     let name = entry.name.as_str();
     let count = entry.elements();
     if entry.dtype == DType::I64 {
