@@ -291,5 +291,5 @@ test('model files are listed', () => {
   const full = pose4d.models.status('blazepose-full')
   assert.equal(full.available, true)
   assert.equal(full.bytes, 6_440_512)
-  assert.throws(() => pose4d.models.status('hmr2'), code('INVALID_ARGUMENT'))
+  assert.throws(() => pose4d.models.status('hmr3'), code('MODEL_UNKNOWN'))
 })

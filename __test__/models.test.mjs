@@ -32,6 +32,8 @@ function enter(place) {
 const small = safetensors({ 'head.weight': [4, 3], 'head.bias': [4] })
 const large = safetensors({ 'net.0.w': [512, 1024], 'net.1.w': [512, 1024] }, 2)
 let server
+/** Milliseconds after each 64 KiB of `large`. */
+let pause = 3
 let place
 let leave
 
@@ -39,7 +41,8 @@ before(async () => {
   const files = { 'small.safetensors': small, 'large.safetensors': large, wrong: large }
   // About 20 MB a second, so that there is something to see and to abort.
   server = await serve(files, {
-    pace: (name) => name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, 3)),
+    pace: (name) =>
+      name.startsWith('large') && new Promise((resolve) => setTimeout(resolve, pause)),
   })
   place = world(
     [
@@ -453,5 +456,59 @@ describe('prepare', () => {
     await assert.rejects(models.prepare('bath'), code('MODEL_UNKNOWN'))
     await assert.rejects(models.prepare('both', { device: 'tpu' }), code('DEVICE'))
     await assert.rejects(models.prepare('both', { precision: 'fp8' }), code('INVALID_ARGUMENT'))
+  })
+})
+
+describe('leaving in the middle', () => {
+  const script = (end) => `
+    const { models } = require(${JSON.stringify(root)})
+    let left = false
+    models.download('large', {
+      onProgress: ({ phase, loaded }) => {
+        if (left || phase !== 'download' || loaded < 1 << 19) return
+        left = true
+        ${end}
+      },
+    }).then(() => console.log('done'), (error) => console.log(error.code))`
+
+  test('process.exit in the middle of a download ends at once and cleanly', async () => {
+    await models.clear({ confirm: true })
+    pause = 50
+    const { stdout } = await run(process.execPath, ['-e', script('process.exit(0)')])
+    pause = 3
+    assert.equal(stdout, '')
+    assert.equal(models.status('large').available, false)
+  })
+
+  test('a worker that is terminated takes its tasks along', async () => {
+    const code = `
+      const { Worker, isMainThread, parentPort } = require('node:worker_threads')
+      const worker = new Worker(${JSON.stringify(script("require('node:worker_threads').parentPort.postMessage('on my way')"))}, { eval: true })
+      worker.once('message', async () => {
+        await worker.terminate()
+        console.log('terminated')
+      })`
+    pause = 50
+    const { stdout } = await run(process.execPath, ['-e', code])
+    pause = 3
+    assert.equal(stdout.trim(), 'terminated')
+    assert.equal(models.status('large').available, false)
+    await models.download('large')
+    assert.equal(models.status('large').state, 'verified')
+  })
+
+  test('many tasks at once, also in several threads', async () => {
+    const file = place.path('work/in.safetensors')
+    const seen = await Promise.all(Array.from({ length: 24 }, () => models.inspect(file)))
+    assert.ok(seen.every(({ tensors }) => tensors[1].sha256 === seen[0].tensors[1].sha256))
+    const code = `
+      const { Worker } = require('node:worker_threads')
+      const work = ${JSON.stringify(`
+        const { models } = require(${JSON.stringify(root)})
+        models.prepare('both', { device: 'cpu' }).then(({ status }) => console.log(status))`)}
+      for (let i = 0; i < 4; i++) new Worker(work, { eval: true })`
+    await models.clear({ confirm: true })
+    const { stdout } = await run(process.execPath, ['-e', code])
+    assert.deepEqual(stdout.trim().split('\n'), Array(4).fill('ready'))
   })
 })

@@ -3,6 +3,11 @@
 //! Arguments: `[--threads n] [--precision bf16,fp32] [--batch 1,8] [--passes 3]`. The matrix rate
 //! of the trunk's own shapes is measured in the same run, layer for layer as the network calls
 //! them, and the trunk's rate is given as a share of it.
+#![allow(
+    clippy::print_stdout,
+    clippy::unit_arg,
+    reason = "the figures are what this program is for; results are dropped where they are made"
+)]
 
 mod synthetic;
 

@@ -2,6 +2,10 @@
 //!
 //! Arguments: `<file> <precision> [threads]`. With `--convert <output>`, the file is converted
 //! instead. One line of JSON, like `benches/peers/load_python.py`.
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures are what this program is for"
+)]
 
 use std::error::Error;
 use std::path::Path;

@@ -31,6 +31,7 @@ export const warmup = {
     precision: { type: 'string', value: 'name', text: `${PRECISIONS.join(', ')}` },
     device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
     threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
+    smpl: { type: 'string', value: 'file', text: 'your SMPL model, used where it lies' },
     ...CACHE_OPTIONS,
     json: { type: 'boolean', text: 'print the report as JSON' },
     ...QUIET_OPTION,
@@ -54,7 +55,8 @@ async function run({ values, positionals }, io = {}) {
   const modelVariant = choice(values, 'model-variant', VARIANTS)
   const work = ENGINE_MODELS.includes(model)
     ? (addon, options) => runEngine(addon, { ...settings, model, modelVariant }, options)
-    : ({ models }, options) => models.prepare(FAMILIES[model] ?? model, { ...settings, ...options })
+    : ({ models }, options) =>
+        models.prepare(FAMILIES[model] ?? model, { ...settings, smplPath: values.smpl, ...options })
   return ask(values, io, { work, text: reportText, code: ({ status }) => EXIT_CODES[status] })
 
   async function runEngine(addon, config, { signal }) {

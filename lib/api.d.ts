@@ -202,6 +202,8 @@ export interface ModelsOptions {
   cacheDir?: string
   /** Nothing is fetched: what is missing rejects with `ERR_POSE4D_OFFLINE`. @default POSE4D_OFFLINE */
   offline?: boolean
+  /** The user's own SMPL model, used where it lies. */
+  smplPath?: string
 }
 
 /** Of what takes its time. It runs on a thread of its own, beside everything else. */
@@ -470,10 +472,11 @@ export interface ImportedFile {
  */
 export declare const models: {
   /**
-   * Every model file of the manifest. Looks at sizes and headers only.
-   * @example models.list().filter((model) => model.available)
+   * Every model file of the manifest, or those that `names` mean (models or whole sets). Looks at
+   * sizes and headers only.
+   * @example models.list({ names: ['4dhumans'] }).filter((model) => !model.available)
    */
-  list(options?: ModelsOptions): ModelStatus[]
+  list(options?: ModelsOptions & { names?: string[] }): ModelStatus[]
   /** One of them, by its `name` or an alias; throws `ERR_POSE4D_MODEL_UNKNOWN`. */
   status(name: string, options?: ModelsOptions): ModelStatus
   /** What the cache folder holds, per model and format; `detailed` adds statistics. */
@@ -511,7 +514,7 @@ export declare const models: {
    * Makes models ready for use: fetches, verifies, unpacks, writes the fast form, and loads every
    * weight once as the networks would. What is missing or wrong is in the report.
    */
-  prepare(names: string | string[], options?: PrepareOptions): Promise<WarmupReport>
+  prepare(names: string | string[], options?: PrepareOptions): Promise<PrepareReport>
   /**
    * What is in a file of weights of any format. Nothing in it is executed.
    * @example const { tensors } = await models.inspect('epoch=35-step=1000000.ckpt', { hashes: false })
@@ -536,6 +539,37 @@ export interface PrepareOptions extends ModelsTaskOptions {
   device?: string
   /** Threads that read; 0: as many as there are cores. @default 0 */
   threads?: number
+}
+
+/** How far one model file got. */
+export interface PreparedFile {
+  name: string
+  component: string
+  status: 'ready' | 'missing' | 'failed'
+  /** The file to load: the fast form where there is one. */
+  path: string | null
+  bytes: number | null
+  /** Of the fast form. */
+  precision: 'fp32' | 'bf16' | 'fp16' | null
+  sourcePath: string | null
+  origin: string | null
+  downloaded: boolean
+  unpacked: boolean
+  /** The fast form was written just now. */
+  converted: boolean
+  /** Of all that, without the loading. */
+  seconds: number
+  /** Of a `Pose4DError`, and its message. */
+  code: string | null
+  problem: string | null
+}
+
+/** What `models.prepare` did, by network. */
+export interface PrepareReport {
+  /** `ready`: every network's weights are loaded; `partial`: some; `error`: none. */
+  status: 'ready' | 'partial' | 'error'
+  message: string
+  models: Record<string, ModelWarmup & { files: PreparedFile[] }>
 }
 
 export interface OverlayOptions {

@@ -5,7 +5,11 @@ import {
   type EngineConfig,
   type Frame,
   health,
+  type Inspection,
   type Keypoint,
+  type ModelProgress,
+  type ModelStatus,
+  type ModelsTaskOptions,
   models,
   type Person,
   PoseEngine,
@@ -66,6 +70,31 @@ export async function everyday(): Promise<void> {
   await warmup()
 }
 
+export async function modelFiles(): Promise<void> {
+  const { signal } = new AbortController()
+  const listed: ModelStatus[] = models.list({ cacheDir: '/tmp/models', names: ['4dhumans'] })
+  const path: string | null = models.status('hmr2').path
+  const onProgress = ({ phase, file, loaded, total, etaSeconds }: ModelProgress): void => {
+    const share: number = loaded / (total ?? 1)
+    void [phase, file, share, etaSeconds]
+  }
+  const options: ModelsTaskOptions = { offline: true, signal, onProgress }
+  const fetched: ModelStatus[] = await models.download(['dpt-hybrid'], options)
+  const { ok, files } = await models.verify()
+  const info = await models.info({ detailed: true })
+  const health: 'good' | 'large' | 'cluttered' = info.cacheHealth
+  const { removed } = await models.optimize({ dryRun: true })
+  await models.clear({ model: 'hmr2' })
+  await models.export('dpt-large', 'dpt.h5', 'h5', { signal })
+  const { warnings } = await models.import('smpl.pkl', 'smpl-neutral', { link: true })
+  const seen: Inspection = await models.inspect('a.ckpt', { hashes: false })
+  const shape: number[] | undefined = seen.tensors[0]?.shape
+  await models.convert('a.pkl', 'a.safetensors', { dtype: 'bf16', format: 'safetensors' })
+  const report = await models.prepare('4dhumans', { precision: 'bf16', smplPath: 'smpl.pkl' })
+  const seconds: number | undefined = report.models.hmr2?.loadTimeSeconds
+  void [listed, path, fetched, ok, files, health, removed, warnings, shape, seconds]
+}
+
 // Mistakes that the types must catch.
 // @ts-expect-error a frame has a number
 const noNumber: Frame = { imagePath: 'a.jpg' }
@@ -73,6 +102,10 @@ const noNumber: Frame = { imagePath: 'a.jpg' }
 const noModel: EngineConfig = { model: 'yolo' }
 // @ts-expect-error no such keypoint set
 const noSet: EngineConfig = { keypoints: 'coco18' }
+// @ts-expect-error no such format
+void (() => models.export('dpt-large', 'dpt.onnx', 'onnx'))
+// @ts-expect-error no such precision
+void (() => models.convert('a', 'b', { dtype: 'int4' }))
 // @ts-expect-error engines come from createEngine
 const made = new PoseEngine('nothing of the kind')
 void [noNumber, noModel, noSet, made]

@@ -81,13 +81,13 @@ export const status = {
   options: { ...CACHE_OPTIONS, ...JSON_OPTION },
   examples: [
     ['pose4d models status hmr2', 'paths, sizes, sources, licence'],
+    ['pose4d models status 4dhumans', 'all files of a set'],
     ['pose4d models status hmr2 vitdet-h && ./run.sh', 'in a script'],
   ],
   run: ({ values, positionals }, io = {}) => {
     if (positionals.length === 0) exactly('models status', positionals, ['name…'])
     return ask(values, io, {
-      work: ({ models }, { cacheDir }) =>
-        positionals.map((name) => models.status(name, { cacheDir })),
+      work: ({ models }, { cacheDir }) => models.list({ cacheDir, names: positionals }),
       text: (found) => found.map(statusText).join('\n\n'),
       code: (found) => (found.every((model) => model.available) ? EXIT.OK : EXIT.MODELS_INCOMPLETE),
     })

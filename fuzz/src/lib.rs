@@ -6,3 +6,10 @@ pub mod archive;
 pub mod checkpoint;
 pub mod seeds;
 pub mod targets;
+
+/// Runs the target called `name`.
+pub fn run(name: &str, data: &[u8]) {
+    if let Some((_, run)) = targets::TARGETS.iter().find(|(target, _)| *target == name) {
+        run(data);
+    }
+}

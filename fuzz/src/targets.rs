@@ -35,13 +35,6 @@ pub const TARGETS: [(&str, Run); 16] = [
     ("convert", convert_and_back),
 ];
 
-/// Runs the target called `name`.
-pub fn run(name: &str, data: &[u8]) {
-    if let Some((_, run)) = TARGETS.iter().find(|(target, _)| *target == name) {
-        run(data);
-    }
-}
-
 /// Bytes read of one input: expansion within the bounds is no fault, but takes time.
 const MOST: usize = 4 << 20;
 

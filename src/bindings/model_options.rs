@@ -13,7 +13,9 @@ use crate::pipeline::warmup::Settings;
 use crate::runtime::threads::worker_count;
 
 /// Options that every function of the cache takes.
-const COMMON: [&str; 2] = ["cacheDir", "offline"];
+const COMMON: [&str; 3] = ["cacheDir", "offline", "smplPath"];
+/// The manifest's name of what `smplPath` names.
+const SMPL: &str = "smpl-neutral";
 
 /// The cache that is meant, and the options that are left.
 pub struct Asked {
@@ -29,6 +31,7 @@ pub fn cache(given: Value, options: Value, more: &[&str]) -> napi::Result<Asked>
     let fields = Fields::new("options", options, &known).map_err(to_js)?;
     let cache_dir = fields.string("cacheDir").map_err(to_js)?.map(PathBuf::from);
     let offline = flag(&fields, "offline")? || is_offline();
+    let smpl = fields.string("smplPath").map_err(to_js)?.map(PathBuf::from);
     let open = |given| {
         let options = Options {
             cache_dir: cache_dir.clone(),
@@ -41,6 +44,7 @@ pub fn cache(given: Value, options: Value, more: &[&str]) -> napi::Result<Asked>
     // A manifest of the user's own need not know our packages.
     let given: BTreeMap<_, _> = paths(given)
         .into_iter()
+        .chain(smpl.map(|path| (SMPL.to_owned(), path)))
         .filter(|(name, _)| store.manifest().entry(name).is_ok())
         .collect();
     Ok(Asked {
@@ -100,6 +104,14 @@ pub fn names(value: Value) -> napi::Result<Option<Vec<String>>> {
     let length = value.array_length().ok_or_else(refuse)?;
     let name = |i| text(value.at(i).map_err(|_| refuse())?, &format!("names[{i}]"));
     (0..length).map(name).collect::<napi::Result<_>>().map(Some)
+}
+
+/// The option `names`: of models and sets.
+pub fn names_field(fields: &Fields) -> napi::Result<Option<Vec<String>>> {
+    match fields.value("names").map_err(to_js)? {
+        Some(value) => names(value),
+        None => Ok(None),
+    }
 }
 
 /// A list of names with at least one.

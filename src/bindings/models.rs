@@ -65,8 +65,13 @@ pub fn packaged_files() -> napi::Result<String> {
 /// `models.list`.
 #[napi(skip_typescript, catch_unwind)]
 pub fn models_list(given: Value, options: Value) -> napi::Result<String> {
-    let Asked { store, .. } = options::cache(given, options, &[])?;
-    let models = answer(status::list(&store)).map_err(cache_to_js)?;
+    let Asked { store, fields, .. } = options::cache(given, options, &["names"])?;
+    let names = options::names_field(&fields)?;
+    let models = match names {
+        Some(names) => status::of_names(&store, &names),
+        None => Ok(status::list(&store)),
+    };
+    let models = models.and_then(answer).map_err(cache_to_js)?;
     Ok(models.to_string())
 }
 

@@ -74,6 +74,23 @@ pub fn list(store: &Store) -> Vec<Status> {
     entries.map(|entry| of(store, entry, &roots)).collect()
 }
 
+/// The model files that the names mean: ids, aliases, or whole sets.
+pub fn of_names(store: &Store, names: &[String]) -> Result<Vec<Status>, CacheError> {
+    let mut entries: Vec<&Entry> = Vec::new();
+    for name in names {
+        for entry in store.manifest().select(name)? {
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+    }
+    let roots = store.roots();
+    Ok(entries
+        .into_iter()
+        .map(|entry| of(store, entry, &roots))
+        .collect())
+}
+
 /// One model file, by id or alias.
 pub fn status(store: &Store, name: &str) -> Result<Status, CacheError> {
     let entry = store.manifest().entry(name)?;

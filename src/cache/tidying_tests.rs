@@ -202,9 +202,15 @@ fn drafts_of_the_dead_go_those_of_the_living_stay() {
             ..KEEP_ORIGINALS
         },
     );
-    assert_eq!(removed(&planned, &world.root()), ["nets/net.npz.part"]);
+    assert_eq!(
+        removed(&planned, &world.root()),
+        ["nets/net.npz.part", "nets/pinned.npz.part.lock"]
+    );
     let report = tidy(&store, KEEP_ORIGINALS);
-    assert_eq!(removed(&report, &world.root()), ["nets/net.npz.part"]);
+    assert_eq!(
+        removed(&report, &world.root()),
+        ["nets/net.npz.part", "nets/pinned.npz.part.lock"]
+    );
     assert!(living.path("net.npz").exists());
     assert_eq!(report.kept.len(), 1, "{report:?}");
     assert!(!world.root().join("nets/pinned.npz.part.lock").exists());

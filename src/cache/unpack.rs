@@ -42,10 +42,8 @@ pub fn unpack(
     let input = Guarded::open(archive, (model, file), watch).map_err(|e| failed(e.into()))?;
     let mut tar = TarStream::new(input);
     let mut found = BTreeMap::new();
-    while found.len() < patterns.len() {
-        let Some(member) = tar.advance().map_err(failed)? else {
-            break;
-        };
+    // To the very end, also when all is found: its checksum is there.
+    while let Some(member) = tar.advance().map_err(failed)? {
         let wanted = |pattern: &&&str| !found.contains_key(**pattern) && fits(pattern, &member);
         let Some(pattern) = patterns.iter().find(wanted) else {
             continue;
@@ -54,6 +52,7 @@ pub fn unpack(
         write(&mut tar, &path, &failed)?;
         found.insert((*pattern).to_string(), path);
     }
+    tar.finish().map_err(failed)?;
     Ok(found)
 }
 

@@ -97,8 +97,24 @@ fn bombs_stop_at_the_limit() {
     let fault = open(fixture("hostile_bomb.npy.gz")).err().unwrap();
     assert_eq!(fault.kind, Kind::Hostile, "{fault}");
     assert!(start.elapsed().as_secs_f64() < 1.0);
-    let fault = open(fixture("hostile_twice.gz")).err().unwrap();
-    assert_eq!(fault.kind, Kind::Hostile, "{fault}");
+}
+
+#[test]
+fn archives_in_archives_come_to_an_end() {
+    let mut bytes = std::fs::read(fixture("weights.npy.gz")).unwrap();
+    let mut opened = 0;
+    loop {
+        let again = open_source(Arc::new(bytes.clone()), "a.gz".as_ref());
+        let Err(fault) = again else {
+            opened += 1;
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(&bytes).unwrap();
+            bytes = packed.finish().unwrap();
+            continue;
+        };
+        assert_eq!((fault.kind, opened), (Kind::Hostile, 3), "{fault}");
+        return;
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ use super::escapes;
 use super::latin1;
 use super::limits::{self, PIECE};
 use super::source::Source;
-use super::tensor::Sink;
+
+/// Takes bytes piece by piece.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> Parse<()> + 'a;
 
 /// How the bytes are written in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,10 @@
 pub mod archive;
 pub mod blob;
 pub mod cast;
+#[allow(
+    clippy::module_inception,
+    reason = "the file is named after the type it owns, like its neighbours"
+)]
 pub mod checkpoint;
 pub mod convert;
 pub mod dtype;

@@ -6,10 +6,9 @@ use super::npy::Arrays;
 use super::source::Source;
 use super::zip::Archive;
 
-/// Whether an archive with members of these names is one of numpy's, which may be empty.
-pub fn looks_like<'a>(names: impl Iterator<Item = &'a str>) -> bool {
-    let mut names = names.peekable();
-    names.peek().is_none() || names.any(|name| name.ends_with(".npy"))
+/// Whether an archive with members of these names is one of numpy's.
+pub fn looks_like<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    names.any(|name| name.ends_with(".npy"))
 }
 
 /// Reads all arrays; members that hold none are listed.

@@ -95,6 +95,12 @@ impl<R: Read> TarStream<R> {
         }
     }
 
+    /// Reads what follows the last member, so that a compressed archive's checksum is seen.
+    pub fn finish(mut self) -> Parse<()> {
+        io::copy(&mut self.input, &mut io::sink())?;
+        Ok(())
+    }
+
     /// Sets out on a member's data.
     fn enter(&mut self, size: u64) -> Parse<()> {
         let rounded = size

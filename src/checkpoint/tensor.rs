@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::blob::Blob;
+pub use super::blob::Sink;
 use super::dtype::DType;
 use super::error::{Fault, Parse};
 use super::limits;
-
-/// Takes the bytes of a tensor piece by piece.
-pub type Sink<'a> = dyn FnMut(&[u8]) -> Parse<()> + 'a;
 
 /// Bytes that only their format's reader can produce (chunked HDF5, values computed at opening).
 pub trait TensorBytes: Send + Sync {

@@ -86,12 +86,17 @@ impl TorchArchive {
     /// The tensors and values of one of the archive's pickles; its storages are in `folder`.
     pub fn contents(&self, record: &str, folder: &str) -> Parse<Contents> {
         let (pickle, source) = self.pickle(record)?;
+        self.contents_of(&pickle, &source, folder)
+    }
+
+    /// As [`Self::contents`], of a pickle parsed before.
+    pub fn contents_of(&self, pickle: &Pickle, source: &Source, folder: &str) -> Parse<Contents> {
         let storages = Members {
             archive: self,
             folder,
             effort: RefCell::new(self.archive.effort()),
         };
-        pickle::contents(&pickle, &source, Some(&storages))
+        pickle::contents(pickle, source, Some(&storages))
     }
 
     /// Parses a pickle where it is, or from memory when it is compressed.

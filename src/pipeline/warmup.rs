@@ -171,10 +171,11 @@ impl Model {
         }
         if let Some(problem) = &file.problem {
             let message = self.message.get_or_insert_default();
-            if !message.is_empty() {
-                message.push('\n');
+            // One archive that is missing is what all its members lack.
+            if !message.lines().any(|line| line == problem) {
+                let gap = if message.is_empty() { "" } else { "\n" };
+                *message = format!("{message}{gap}{problem}");
             }
-            message.push_str(problem);
         }
         self.files.push(file);
     }
@@ -209,11 +210,78 @@ impl Report {
                 message.push_str(&format!("; {what}: {}", which.join(", ")));
             }
         }
-        message.push_str(". No frame was run: the networks of this family are not in this version");
+        message.push_str(". No frame was run: the engine of this version does not run them yet");
         Self {
             status,
             message,
             models,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(component: &str, status: Readiness, problem: Option<&str>) -> Prepared {
+        Prepared {
+            id: component.into(),
+            component: component.into(),
+            status,
+            path: None,
+            bytes: None,
+            precision: None,
+            source_path: None,
+            origin: None,
+            downloaded: false,
+            unpacked: false,
+            converted: false,
+            seconds: 0.0,
+            code: None,
+            problem: problem.map(str::to_owned),
+        }
+    }
+
+    fn model(files: impl IntoIterator<Item = Prepared>) -> Model {
+        let mut model = Model::new();
+        files.into_iter().for_each(|file| model.add(file));
+        model
+    }
+
+    #[test]
+    fn one_bad_file_is_a_model_that_is_not_loaded() {
+        use Readiness::{Failed, Missing, Ready};
+        let ready = || file("a", Ready, None);
+        let missing = || file("a", Missing, Some("no archive"));
+        let failed = || file("a", Failed, Some("cut off"));
+        assert_eq!(model([ready(), ready()]).status, Outcome::Loaded);
+        assert_eq!(
+            model([ready(), missing(), ready()]).status,
+            Outcome::Missing
+        );
+        assert_eq!(
+            model([missing(), failed(), missing()]).status,
+            Outcome::Error
+        );
+        let told = model([missing(), missing(), failed()]).message;
+        assert_eq!(told.as_deref(), Some("no archive\ncut off"));
+    }
+
+    #[test]
+    fn the_whole_is_ready_partial_or_an_error() {
+        let loaded = || ("a".to_owned(), model([file("a", Readiness::Ready, None)]));
+        let missing = || ("b".to_owned(), model([file("b", Readiness::Missing, None)]));
+        let report = |models: Vec<(String, Model)>| {
+            Report::new(&["set".into()], models.into_iter().collect())
+        };
+        assert_eq!(report(vec![loaded()]).status, Overall::Ready);
+        assert_eq!(report(vec![missing()]).status, Overall::Error);
+        let partial = report(vec![loaded(), missing()]);
+        assert_eq!(partial.status, Overall::Partial);
+        assert!(
+            partial
+                .message
+                .starts_with("set: 1 of 2 models are loaded; missing: b.")
+        );
     }
 }

@@ -61,6 +61,8 @@ def array_entry(value):
 
 
 def tensor_entry(value):
+    if value.layout != torch.strided:
+        value = value.to_dense()
     plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
     raw = b""
     if plain.numel():
@@ -92,7 +94,10 @@ class Truth:
     def walk(self, path, value):
         inner = lambda key: str(key) if path is None else f"{path}.{key}"
         name = "arr_0" if path is None else path
-        if torch is not None and isinstance(value, torch.Tensor):
+        if torch is not None and isinstance(value, torch.nn.Module):
+            self.opaque.append(class_name(value))
+            self.walk(path, dict(value.state_dict()))
+        elif torch is not None and isinstance(value, torch.Tensor):
             self.tensors.append([name, *tensor_entry(value)])
         elif isinstance(value, np.generic) and value.dtype.kind in "biufc":
             self.tensors.append([name, *array_entry(np.asarray(value))])
@@ -100,6 +105,8 @@ class Truth:
             self.tensors.append([name, *array_entry(value)])
         elif isinstance(value, np.ndarray) and value.dtype.kind in "SU":
             pass  # texts: neither tensors nor, as an array, plain values
+        elif isinstance(value, np.ndarray) and value.dtype == object:
+            self.walk(path, value.tolist())
         elif isinstance(value, np.ndarray):
             self.opaque.append("numpy.ndarray")
         elif hasattr(value, "toarray"):

@@ -93,6 +93,8 @@ def npz_cases(corpus):
         add(f"{way}-unnamed", buffer.getvalue())
         strings = made(write, w=array("<f4", (2,), 1), names=np.array(["a", "bc"]), raw=np.array([b"x"]))
         add(f"{way}-strings-beside", strings, names=["w"])
+    value = {"w": array("<f4", (2,), 1), "o": np.array([array("<f4", (3,), 2), {"x": array("<i4", (2,), 1)}, None], dtype=object)}
+    corpus.good("npz/objects-beside.npz", "npz", made(np.savez, **value), value, root="", values=False)
     inner = npy(array("<f4", (3, 3), "z"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as out:  # other tools: folders, other files beside
@@ -175,8 +177,9 @@ def yaml_cases(corpus):
         "unicode": "name: Grüße ☃ 😀\n\"ключ\": значение\n",
         "interpolation": "hydra:\n  dir: ${oc.env:HOME}/x\npath: ${paths.root}/data\n",
         "yaml11-booleans": "a: yes\nb: no\nc: on\nd: Off\ne: y\n",
-        "yaml11-numbers": "a: 010\nb: 1_000\nc: 1e-3\nd: 1e5\ne: .5\nf: 0b101\ng: 1:30\nh: +3\ni: 0o10\n",
-        "keys": "1: one\ntrue: yes it is\n2.5: x\n",
+        # Not 1e-3: a text to PyYAML, a number to yacs and OmegaConf, who read these files, and to us.
+        "yaml11-numbers": "a: 010\nb: 1_000\ne: .5\nf: 0b101\ng: 1:30\nh: +3\ni: 0o10\n",
+        "keys": "1: one\n2.5: x\n'3': y\n",
         "empty-containers": "a: []\nb: {}\nc: ''\n",
         "crlf": "a: 1\r\nb:\r\n  - x\r\n  - y\r\n",
         "json": '{"a": [1, 2, {"b": null}], "c": "d"}',

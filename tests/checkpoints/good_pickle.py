@@ -77,6 +77,8 @@ def structures(add):
         "long_strings": {"w": a(2), "x" * 300: a(3), "note": "n" * 2000, "log": "n" * 70000},
         "beside": {"w": a(2), "bytes": b"\x00\xff", "set": {1, 2}, "frozen": frozenset("a"), "complex": 2 + 1j, "huge": 1 << 200, "bytearray": bytearray(b"q")},
         "scalars": {"w": a(2), "f": np.float32(1.5), "i": np.int64(7), "b": np.bool_(True), "d": np.dtype("f4")},
+        "objects": {"w": a(2), "o": np.array([a(3), {"x": a(2)}, None, "t"], dtype=object), "s": np.array(a(1), dtype=object).reshape(1)},
+        "matrix": {"w": np.asmatrix(a(2, 2))},
         "strings": {"w": a(2), "names": np.array(["a", "bc"]), "raw": np.array([b"a", b"bc"])},
         "empty_beside": {"w": a(2), "l": [], "t": (), "d": {}},
         "labels": {"labels": ["walk", "run"], "ids": {"a": 1, "b": 2}},
@@ -202,6 +204,10 @@ def torch_tensors(add):
     state = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).state_dict()
     state = {k: torch.zeros_like(v) + i for i, (k, v) in enumerate(state.items())}
     for protocol in (2, 4):
+        net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.PReLU())
+        for parameter in net.parameters():
+            torch.nn.init.constant_(parameter, 0.5)
+        add(f"torch-module-p{protocol}", pickle.dumps(net, protocol), net, values=False)
         add(f"torch-state-p{protocol}", pickle.dumps(state, protocol), state, root="")
 
 

@@ -123,6 +123,7 @@ def zip_cases(corpus):
             add(f"shape-{name}-{short(dtype)}.pt", save({"t": tensor(dtype, shape, 1)}), root="")
     containers(add)
     modules(add)
+    sparse(add)
     lightning(add)
     other_writers(add)
 
@@ -209,6 +210,9 @@ def modules(add):
         "bare": nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.ModuleDict({"a": nn.PReLU()})),
     }
     for name, layer in layers.items():
+        # Whole modules: what Python gets of them is their state_dict.
+        add(f"whole-{name}.pt", save(layer), values=False)
+        add(f"whole-{name}-below.pt", save({"model": layer, "epoch": 1}, 4), root="model", values=False)
         for half in (False, True):
             layer = layer.half() if half else layer
             add(f"module-{name}-{'half' if half else 'float'}.pth", save(layer.state_dict()), root="")
@@ -217,6 +221,16 @@ def modules(add):
         optimizer.step()
         value = {"model_state_dict": layer.state_dict(), "optimizer_state_dict": optimizer.state_dict()}
         add(f"trained-{name}.tar.pt", save(value), root="model_state_dict")
+
+
+def sparse(add):
+    dense = tensor(torch.float32, (4, 6), "sparse").nan_to_num(1.0)
+    dense[tensor(torch.bool, (4, 6), "sparse")] = 0
+    for name, value in {
+        "coo": dense.to_sparse(), "coo-uncoalesced": torch.sparse_coo_tensor([[0, 0, 3], [1, 1, 2]], [1.0, 2.0, 4.0], (4, 6)),
+        "coo-hybrid": torch.sparse_coo_tensor([[0, 2]], dense[:2], (4, 6)), "csr": dense.to_sparse_csr(), "csc": dense.to_sparse_csc(),
+    }.items():  # fmt: skip
+        add(f"sparse-{name}.pt", save({"w": dense, "J": value}), root="")
 
 
 def lightning(add):
@@ -354,6 +368,7 @@ def legacy_cases(corpus):
     optimizer.step()
     value = {"state_dict": net.state_dict(), "optimizer": optimizer.state_dict(), "args": argparse.Namespace(a=1)}
     add("trained.pth.tar", save(value, 2, legacy=True), root="state_dict")
+    add("whole.pth", save(net, 2, legacy=True), values=False)
     shared = tensor(torch.float32, (4, 4), "s")
     add("tied.pth", save({"a": shared, "b": shared, "c": shared[2:]}, 2, legacy=True), root="")
     add("bare_tensor.pth", save(shared, 2, legacy=True))

@@ -213,7 +213,7 @@ def bomb_cases(add):
     # One long text many times: little to read, gigabytes to list.
     long = "n" * 100_000
     beside("long-string-often", b"](" + text("n") + b"\x940" + b"e", expect="any")
-    add("bombs/value-repeated.pkl", b"\x80\x04}(" + text("w") + w + key + b"](" + text(long) + b"\x94eu.", repeat=[[len(b"\x80\x04}(" + text("w") + w + key + b"](" + text(long) + b"\x94"), b"h\x00".hex(), 200_000]])
+    add("bombs/value-repeated.pkl", b"\x80\x04}(" + text("w") + w + key + b"](" + text(long) + b"\x94eu.", repeat=[[len(b"\x80\x04}(" + text("w") + w + key + b"](" + text(long) + b"\x94"), b"h\x00".hex(), 200_000]], expect="survives")
     names = b"".join(text("n" * 3000 + str(i)) + w for i in range(20))
     shared = b"".join(b"K" + bytes([i]) + b"h\x00" for i in range(200))
     add("bombs/long-names-shared.pkl", b"\x80\x04}(" + names + b"u\x940}(" + shared + b"u\x94" + b"0}(" + shared.replace(b"h\x00", b"h\x01") + b"u.")

@@ -41,16 +41,6 @@ impl Arrays {
         Ok(Tensor::from_slice(&self.f32s(name)?).reshape(self.shape(name)?))
     }
 
-    pub fn integers(&self, name: &str) -> Result<Vec<i64>, String> {
-        let bytes = self.0.read(name).map_err(|e| e.to_string())?;
-        Ok(bytes
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|b| i64::from_le_bytes(*b))
-            .collect())
-    }
-
     /// Judges `ours` against the array `name`: no element further off than `part` of the
     /// array's largest, and than `most`.
     pub fn judge(

@@ -6,6 +6,11 @@
     clippy::print_stdout,
     reason = "the tables are what this program is for"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a comparison may stop at libtorch's error"
+)]
 
 mod arrays;
 mod engine;

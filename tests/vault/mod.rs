@@ -5,4 +5,5 @@
 pub mod archive;
 pub mod compare;
 pub mod corpus;
+pub mod known;
 pub mod memory;

@@ -16,7 +16,7 @@ use super::places::{self, COPY, DATA, Mine, Place};
 use super::request::{Phase, Request, Settings};
 use super::space;
 use super::state::{Durable, State};
-use super::watch::Watch;
+use super::watch::{Alive, Watch};
 
 const PIECE: usize = 1 << 20;
 /// Syncs come no closer together than this.
@@ -317,23 +317,6 @@ impl Partial {
         self.beat()
     }
 
-    /// Shows that this process lives, and notices when the folder was taken over.
-    pub fn beat(&mut self) -> Result<(), Failure> {
-        if self.last_beat.elapsed() < self.beat_every {
-            return Ok(());
-        }
-        self.last_beat = Instant::now();
-        match &self.file {
-            Some(file) => drop(file.set_modified(SystemTime::now())),
-            None => disk::touch(&self.data()),
-        }
-        if self.path().is_dir() {
-            Ok(())
-        } else {
-            Err(Failure::Lost)
-        }
-    }
-
     fn sync_if_due(&mut self) {
         let running = self.syncing.as_ref().is_some_and(|job| !job.is_finished());
         if running || self.held - self.synced < self.sync_every {
@@ -415,6 +398,25 @@ impl Partial {
         self.file = None;
         if let Some(mine) = self.mine.take() {
             places::remove(&mine.path);
+        }
+    }
+}
+
+impl Alive for Partial {
+    /// Shows that this process lives, and notices when the folder was taken over.
+    fn beat(&mut self) -> Result<(), Failure> {
+        if self.last_beat.elapsed() < self.beat_every {
+            return Ok(());
+        }
+        self.last_beat = Instant::now();
+        match &self.file {
+            Some(file) => drop(file.set_modified(SystemTime::now())),
+            None => disk::touch(&self.data()),
+        }
+        if self.path().is_dir() {
+            Ok(())
+        } else {
+            Err(Failure::Lost)
         }
     }
 }

@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::fault::Failure;
 use super::meter::Meter;
-use super::partial::Partial;
 
 /// How soon a cancellation is noticed.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Something that shows other processes that it is in use, as long as it is.
+pub trait Alive {
+    fn beat(&mut self) -> Result<(), Failure>;
+}
 
 pub struct Watch<'a> {
     pub meter: Meter<'a>,
@@ -34,7 +38,7 @@ impl<'a> Watch<'a> {
     /// Awaits `future` for at most `limit`; `None` when that was not enough.
     pub async fn during<F: Future>(
         &mut self,
-        mut partial: Option<&mut Partial>,
+        mut held: Option<&mut dyn Alive>,
         limit: Duration,
         future: F,
     ) -> Result<Option<F::Output>, Failure> {
@@ -46,8 +50,8 @@ impl<'a> Watch<'a> {
                 return Ok(Some(output));
             }
             self.tick()?;
-            if let Some(partial) = partial.as_deref_mut() {
-                partial.beat()?;
+            if let Some(held) = held.as_mut() {
+                held.beat()?;
             }
             if start.elapsed() >= limit {
                 return Ok(None);
@@ -57,11 +61,11 @@ impl<'a> Watch<'a> {
 
     pub async fn sleep(
         &mut self,
-        partial: Option<&mut Partial>,
+        held: Option<&mut dyn Alive>,
         time: Duration,
     ) -> Result<(), Failure> {
         self.tick()?;
-        self.during(partial, time, std::future::pending::<()>())
+        self.during(held, time, std::future::pending::<()>())
             .await
             .map(|_| ())
     }

@@ -10,7 +10,7 @@ use crate::checkpoint::source::{Source, read_vec};
 
 pub const MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// Metadata of no more than this is read before the file's size is asked about.
-const FREE_METADATA: u64 = 16 << 20;
+const FREE_METADATA: u64 = 8 << 20;
 /// Metadata is read piece by piece, some of it twice (a shared heap, an alias); never many times.
 const METADATA_TIMES: u64 = 4;
 /// Longest block of metadata: a heap or a node of an index.

@@ -130,6 +130,8 @@ fn unsupported(id: u16, name: &[u8]) -> Fault {
 
 fn inflate(bytes: &[u8], most: usize) -> Parse<Vec<u8>> {
     let mut out = Vec::new();
+    out.try_reserve_exact(most)
+        .map_err(|_| Fault::unsupported(format!("no memory for a chunk of {most} bytes")))?;
     let mut decoder = ZlibDecoder::new(bytes).take(most as u64 + 1);
     decoder
         .read_to_end(&mut out)

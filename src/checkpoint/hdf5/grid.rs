@@ -3,8 +3,8 @@
 use crate::checkpoint::error::{Fault, Parse};
 use crate::checkpoint::limits;
 
-/// Most chunks of one dataset: a million of 64 KB make 64 GB.
-const MAX_CHUNKS: u64 = 1 << 22;
+/// Most chunks of one dataset: a million of 16 KB make 16 GB.
+const MAX_CHUNKS: u64 = 1 << 20;
 /// Largest chunk; HDF5's own limit.
 const MAX_CHUNK: u64 = u32::MAX as u64;
 

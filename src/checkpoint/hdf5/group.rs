@@ -31,8 +31,30 @@ pub struct Link {
     order: Option<u64>,
 }
 
+/// The links of a group.
+pub struct Links {
+    /// In the order h5py lists them.
+    pub list: Vec<Link>,
+    /// Places in the list by name.
+    by_name: Vec<u32>,
+}
+
+impl Links {
+    fn new(list: Vec<Link>) -> Self {
+        let mut by_name: Vec<u32> = (0..list.len() as u32).collect();
+        by_name.sort_by_key(|&at| list[at as usize].name.as_bytes());
+        Self { list, by_name }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Link> {
+        let key = |&at: &u32| self.list[at as usize].name.as_bytes();
+        let found = self.by_name.binary_search_by_key(&name.as_bytes(), key);
+        found.ok().map(|at| &self.list[self.by_name[at] as usize])
+    }
+}
+
 /// The links of a group; `None` for an object that is no group.
-pub fn links(file: &File, header: &Header) -> Parse<Option<Vec<Link>>> {
+pub fn links(file: &File, header: &Header) -> Parse<Option<Links>> {
     let mut found = Vec::new();
     let mut tracked = false;
     if let Some(message) = header.find(kind::SYMBOL_TABLE) {
@@ -55,7 +77,7 @@ pub fn links(file: &File, header: &Header) -> Parse<Option<Vec<Link>>> {
     } else {
         found.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     }
-    Ok(Some(found))
+    Ok(Some(Links::new(found)))
 }
 
 fn push(found: &mut Vec<Link>, link: Link) -> Parse<()> {
@@ -119,12 +141,15 @@ fn symbols(file: &File, address: u64, heap: &LocalHeap, found: &mut Vec<Link>) -
     let mut c = Cursor::new(WHAT, &body);
     for _ in 0..count {
         let name = name(heap.text(file.address(&mut c)?)?)?;
+        // Many links may share one name of the heap; in memory each has its own.
+        file.charge("names of links", name.len() as u64)?;
         let header = file.address(&mut c)?;
         let cached = c.u32()?;
         c.skip(4)?;
         let mut scratch = Cursor::new(WHAT, c.take(16)?);
         let target = if cached == 2 {
             let path = heap.text(u64::from(scratch.u32()?))?;
+            file.charge("paths of links", path.len() as u64)?;
             Target::Soft(text("the path of an HDF5 link", path)?)
         } else {
             Target::Hard(header)

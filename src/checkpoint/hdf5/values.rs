@@ -12,6 +12,8 @@ use crate::checkpoint::limits;
 
 /// Most elements of a value; more is no setting.
 const MAX_ELEMENTS: u64 = 1 << 16;
+/// Memory of a value, roughly.
+const VALUE: u64 = 64;
 /// Longest value, bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
 
@@ -32,6 +34,8 @@ pub fn value(
     if count > MAX_ELEMENTS {
         return Ok(None);
     }
+    // A byte of the file becomes much more in memory.
+    file.charge("values", count * VALUE)?;
     let mut c = Cursor::new("an HDF5 value", bytes);
     let mut texts = Texts {
         file,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::attributes;
 use super::dataset::{self, Dataset};
 use super::file::File;
-use super::group::{self, Link, Target};
+use super::group::{self, Link, Links, Target};
 use super::header::Header;
 use crate::checkpoint::checkpoint::{Contents, Opaque};
 use crate::checkpoint::error::{Fault, Parse};
@@ -75,7 +75,7 @@ fn take_root(contents: &mut Contents, root: &str) {
 
 /// What a link leads to.
 enum Object {
-    Group(Arc<Vec<Link>>),
+    Group(Arc<Links>),
     Dataset(Dataset),
     /// A named datatype: it has no data.
     Other,
@@ -86,14 +86,14 @@ struct Level {
     address: u64,
     /// Names from the root, joined by dots.
     path: String,
-    links: Arc<Vec<Link>>,
+    links: Arc<Links>,
     next: usize,
 }
 
 struct Walk {
     file: Arc<File>,
     /// Groups by address: soft links ask for the same ones again and again.
-    groups: HashMap<u64, Arc<Vec<Link>>>,
+    groups: HashMap<u64, Arc<Links>>,
     contents: Contents,
     nodes: usize,
     /// Bytes of all names so far.
@@ -113,7 +113,7 @@ impl Walk {
         }];
         while let Some(level) = levels.last_mut() {
             let links = level.links.clone();
-            let Some(link) = links.get(level.next) else {
+            let Some(link) = links.list.get(level.next) else {
                 levels.pop();
                 continue;
             };
@@ -147,6 +147,7 @@ impl Walk {
         let mut groups = Vec::new();
         if let Object::Group(links) = self.object(root)? {
             for link in links
+                .list
                 .iter()
                 .filter(|link| ROOTS.contains(&link.name.as_str()))
             {
@@ -161,12 +162,7 @@ impl Walk {
     }
 
     /// Takes what a link of `group` leads to; the address and links of a group to be walked.
-    fn visit(
-        &mut self,
-        group: u64,
-        path: &str,
-        link: &Link,
-    ) -> Parse<Option<(u64, Arc<Vec<Link>>)>> {
+    fn visit(&mut self, group: u64, path: &str, link: &Link) -> Parse<Option<(u64, Arc<Links>)>> {
         self.nodes += 1;
         self.names += path.len() as u64;
         limits::check_names(self.file.source.len(), self.names)?;
@@ -251,8 +247,7 @@ impl Walk {
             let Object::Group(links) = self.object(at)? else {
                 return Ok(None);
             };
-            let link = links.iter().find(|link| link.name == part);
-            match link.map(|link| &link.target) {
+            match links.get(&part).map(|link| &link.target) {
                 None | Some(Target::User(_)) => return Ok(None),
                 Some(Target::Hard(address)) => at = *address,
                 Some(Target::External) => return self.resolve(at, &Target::External),

@@ -53,6 +53,13 @@ impl Layout {
 
     fn simple(text: &str) -> Parse<Self> {
         let unknown = || Fault::unsupported(format!("values of type {text:?}"));
+        if let Some(dtype) = named(text) {
+            return Ok(Self {
+                kind: Kind::Number(dtype),
+                size: dtype.size() as u64,
+                big_endian: false,
+            });
+        }
         // `=` and no sign mean the writer's own order, which is little-endian nearly everywhere.
         let (order, rest) = match text.chars().next() {
             Some(order @ ('<' | '>' | '|' | '=')) => (order, text.get(1..).unwrap_or_default()),
@@ -158,6 +165,12 @@ pub fn sizes(shape: &Literal) -> Option<Vec<u64>> {
             _ => None,
         })
         .collect()
+}
+
+/// A type by its name: numpy writes codes, but reads `float32` as well.
+fn named(text: &str) -> Option<DType> {
+    let ours = matches!(text, "bfloat16" | "fp16" | "bf16" | "fp32" | "fp64");
+    DType::from_name(text).filter(|_| !ours && !text.starts_with("float8"))
 }
 
 fn kind(code: char, width: u64) -> Option<Kind> {

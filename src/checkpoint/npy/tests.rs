@@ -53,6 +53,14 @@ fn headers_of_every_version_are_read() {
 }
 
 #[test]
+fn types_may_be_spelt_in_words() {
+    let tensor = only(&header("'float32'", "False", "(1,)"), &[0, 0, 128, 63]).unwrap();
+    assert_eq!(tensor.dtype, DType::F32);
+    // numpy knows no such type.
+    assert!(only(&header("'bfloat16'", "False", "(1,)"), &[0; 2]).is_err());
+}
+
+#[test]
 fn scalars_and_empty_arrays() {
     let scalar = only(&header("'|u1'", "False", "()"), &[9]).unwrap();
     assert_eq!((scalar.shape.len(), scalar.read().unwrap()), (0, vec![9]));

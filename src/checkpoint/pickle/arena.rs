@@ -7,7 +7,7 @@ use super::globals;
 use super::value::{Coding, Global, Id, More, Object, Pickle, Run, Value};
 
 /// Most memory the values of one pickle may take, bytes. Real checkpoints need a few MB.
-pub const MAX_MEMORY: usize = 36 << 20;
+pub const MAX_MEMORY: usize = 20 << 20;
 /// Longest text held in memory, bytes: names are no longer.
 const HELD_TEXT: u64 = 1024;
 /// Longest bytes held in memory: type codes, small numbers.

@@ -84,7 +84,12 @@ impl<'a> Reader<'a> {
         match (name, args) {
             ("_rebuild_parameter" | "_rebuild_parameter_with_state", &[data, ..])
             | ("_rebuild_device_tensor_from_numpy" | "_rebuild_xla_tensor", &[data, ..]) => {
-                Ok(Step::Like(data))
+                match self.meaning(data)? {
+                    Meaning::Plain(_) | Meaning::Map(_) | Meaning::List(_) => Err(Fault::corrupt(
+                        format!("{name} of something that is no tensor"),
+                    )),
+                    meaning => Ok(Step::Is(meaning)),
+                }
             }
             ("_rebuild_tensor" | "_rebuild_tensor_v2", &[storage, offset, size, stride, ..]) => {
                 let flags = args.get(6).copied();
