@@ -97,7 +97,17 @@ impl Weights {
         Self::new(open::open(path)?, options)
     }
 
+    /// As [`Weights::open`], for a model that lays its weights out anew: no tensor is a view of a
+    /// mapped file, whose pages would count beside the copies.
+    pub fn open_unmapped(path: &Path, options: Options) -> Result<Self, WeightsError> {
+        Self::with(open::open(path)?, options, false)
+    }
+
     pub fn new(checkpoint: Checkpoint, options: Options) -> Result<Self, WeightsError> {
+        Self::with(checkpoint, options, true)
+    }
+
+    fn with(checkpoint: Checkpoint, options: Options, mapped: bool) -> Result<Self, WeightsError> {
         let path = checkpoint.path().to_path_buf();
         let table = rename::table(checkpoint.names(), options.renames)
             .map_err(|message| Fault::corrupt(message).at(&path))?;
@@ -106,7 +116,7 @@ impl Weights {
             .map(|(new, old)| (new, old.to_owned()))
             .collect();
         // The fast form is the one file of ours that nobody writes in place.
-        let mapping = (checkpoint.format() == Format::Safetensors)
+        let mapping = (mapped && checkpoint.format() == Format::Safetensors)
             .then(|| Mapping::open(&path))
             .transpose()
             .map_err(|error| Fault::from(error).at(&path))?;

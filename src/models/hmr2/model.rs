@@ -75,7 +75,7 @@ impl Hmr2 {
             renames: &[],
             threads: settings.threads,
         };
-        let weights = Weights::open(files.checkpoint, options)?;
+        let weights = Weights::open_unmapped(files.checkpoint, options)?;
         check_trunk(&weights, &config, files.config)?;
         let single = Options {
             precision: DType::F32,

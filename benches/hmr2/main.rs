@@ -1,14 +1,17 @@
 //! Times HMR2 and its stages with random full-size weights: `cargo bench --bench hmr2`.
 //!
-//! Arguments: `[--threads n] [--precision bf16,fp32] [--batch 1,8] [--passes 3]`. The matrix rate
-//! of the trunk's own shapes is measured in the same run, layer for layer as the network calls
-//! them, and the trunk's rate is given as a share of it.
+//! Arguments: `[--threads n] [--precision bf16,fp32] [--batch 1,8] [--passes 3] [--peer <checkout of
+//! 4D-Humans> [--python python3] [--peer-tasks fp32,bf16,compiled]]`. The matrix rate of the
+//! trunk's own shapes is measured in the same run, layer for layer as the network calls them, and
+//! the trunk's rate is given as a share of it. The peer is the original code in a process of its
+//! own; rounds alternate, so that whatever else the machine does meets both alike.
 #![allow(
     clippy::print_stdout,
     clippy::unit_arg,
     reason = "the figures are what this program is for; results are dropped where they are made"
 )]
 
+mod peer;
 mod synthetic;
 
 use std::error::Error;
@@ -24,6 +27,8 @@ use pose4d::models::hmr2::model::{Files, Hmr2, Settings};
 use pose4d::models::smpl::body;
 use tch::{Device, Kind, Tensor};
 
+use peer::Peer;
+
 /// Multiply-adds of one crop, times two: trunk, and decoder with SMPL.
 const TRUNK_GFLOP: f64 = 248.01;
 /// A block's layers: inputs and outputs.
@@ -37,6 +42,10 @@ struct Arguments {
     precisions: Vec<DType>,
     batches: Vec<i64>,
     passes: usize,
+    /// Checkout and interpreter of the original.
+    peer: Option<String>,
+    python: String,
+    tasks: Vec<String>,
 }
 
 fn main() -> Outcome<()> {
@@ -44,6 +53,10 @@ fn main() -> Outcome<()> {
     tch::set_num_threads(arguments.threads);
     let _no_gradients = tch::no_grad_guard();
     crops(&arguments)?;
+    let mut peer = match &arguments.peer {
+        Some(checkout) => Peer::start(&arguments.python, checkout, arguments.threads)?,
+        None => None,
+    };
     let folder = tempfile::tempdir()?;
     let written = synthetic::write(folder.path())?;
     for &precision in &arguments.precisions {
@@ -66,6 +79,9 @@ fn main() -> Outcome<()> {
         );
         for &batch in &arguments.batches {
             network(&model, precision, batch, arguments.passes)?;
+            if let Some(peer) = &mut peer {
+                beside(&model, precision, batch, &arguments, peer)?;
+            }
         }
     }
     Ok(())
@@ -95,6 +111,35 @@ fn network(model: &Hmr2, precision: DType, batch: i64, passes: usize) -> Outcome
         posed * 1e3,
     );
     Ok(())
+}
+
+/// Rounds of ours and theirs in turn: the medians' ratio.
+fn beside(
+    model: &Hmr2,
+    precision: DType,
+    batch: i64,
+    arguments: &Arguments,
+    peer: &mut Peer,
+) -> Outcome<()> {
+    let crops = Tensor::f_randn([batch, 3, 256, 256 - 2 * SIDE], (Kind::Float, Device::Cpu))?;
+    for task in &arguments.tasks {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..arguments.passes {
+            ours.push(1e3 * best(1, || Ok(drop(model.forward_seen(&crops)?)))?);
+            theirs.push(peer.ask(task, batch)?);
+        }
+        let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+        println!(
+            "{precision} batch {batch}: whole {ours:.0} ms, original in {task} {theirs:.0} ms: {:.2} times as fast",
+            theirs / ours
+        );
+    }
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// GFLOP/s of a block's four layers, one after the other, `rows` tokens at a time.
@@ -168,12 +213,18 @@ fn arguments() -> Outcome<Arguments> {
         precisions: vec![DType::BF16, DType::F32],
         batches: vec![1, 8],
         passes: 3,
+        peer: None,
+        python: "python3".into(),
+        tasks: vec!["fp32".into(), "bf16".into()],
     };
     let mut words = std::env::args().skip(1).filter(|a| a != "--bench");
     while let Some(flag) = words.next() {
         let value = words.next().ok_or("a value is missing")?;
         match flag.as_str() {
             "--threads" => found.threads = value.parse()?,
+            "--peer" => found.peer = Some(value),
+            "--python" => found.python = value,
+            "--peer-tasks" => found.tasks = value.split(',').map(str::to_owned).collect(),
             "--passes" => found.passes = value.parse()?,
             "--batch" => {
                 found.batches = value.split(',').map(str::parse).collect::<Result<_, _>>()?
