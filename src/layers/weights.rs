@@ -51,6 +51,16 @@ pub struct Param {
     _mapping: Option<Mapping>,
 }
 
+impl Param {
+    /// A tensor computed from others, such as folded weights.
+    pub fn owned(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            _mapping: None,
+        }
+    }
+}
+
 impl Deref for Param {
     type Target = Tensor;
 
@@ -117,6 +127,13 @@ impl Weights {
 
     pub fn contains(&self, name: &str) -> bool {
         self.shared.names.contains_key(&self.full(name))
+    }
+
+    /// The shape that the checkpoint has for `name`: networks take their sizes from it.
+    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        let stored = self.shared.names.get(&self.full(name))?;
+        let tensor = self.shared.checkpoint.tensors().get(stored)?;
+        Some(tensor.shape.iter().map(|&d| d as i64).collect())
     }
 
     /// The real numbers called `name` in the working precision.
