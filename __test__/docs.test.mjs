@@ -5,18 +5,27 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { readTables, withTables } from '../scripts/manifest.mjs'
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path) => readFileSync(join(root, path), 'utf8')
 const codesIn = (text) => new Set(text.match(/ERR_POSE4D_[A-Z0-9_]*[A-Z0-9]/g))
 
 test('docs/errors.md has a row for every code in the sources, and for no other', () => {
-  const sources = ['src/pipeline/error.rs', 'lib/native.cjs'].map(read).join('\n')
+  const files = ['src/pipeline/error.rs', 'src/cache/error.rs', 'lib/native.cjs']
+  const sources = files.map(read).join('\n')
   const rows = read('docs/errors.md')
     .match(/^\| `ERR_POSE4D_\w+`/gm)
     .join('\n')
   const known = codesIn(sources)
   assert.ok(known.size > 10)
   assert.deepEqual([...codesIn(rows)].sort(), [...known].sort())
+})
+
+test('the tables of docs/models.md are those of the manifest', async () => {
+  const { text, manifest } = await readTables()
+  assert.equal(withTables(text, manifest), text, 'run node scripts/manifest.mjs')
+  for (const { id } of manifest.entries) assert.ok(text.includes(`| \`${id}\` |`), id)
 })
 
 test('links in the documents lead to files', () => {

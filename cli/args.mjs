@@ -74,8 +74,13 @@ function checkOption(command, options, token) {
   }
 }
 
-export function unknownCommand(typed, known) {
-  return new UsageError(`Unknown command \`${typed}\`.${didYouMean(suggest(typed, known))}`)
+/** `group`: the command whose subcommand was not understood. */
+export function unknownCommand(typed, known, group) {
+  const [shown, prefix] = group ? [`${group} ${typed}`, `${group} `] : [typed, '']
+  return new UsageError(
+    `Unknown command \`${shown}\`.${didYouMean(suggest(typed, known), prefix)}`,
+    { command: group },
+  )
 }
 
 /** A number option within limits; `undefined` where it was not given. */

@@ -2,7 +2,11 @@
 import { EnvironmentError, UsageError } from './exit.mjs'
 
 /** Codes that mean the caller asked for something impossible, not that the machine failed. */
-const USAGE_CODES = new Set(['ERR_POSE4D_INVALID_ARGUMENT', 'ERR_POSE4D_KEYPOINT_SET'])
+const USAGE_CODES = new Set([
+  'ERR_POSE4D_INVALID_ARGUMENT',
+  'ERR_POSE4D_KEYPOINT_SET',
+  'ERR_POSE4D_MODEL_UNKNOWN',
+])
 
 export const VARIANTS = ['fast', 'full', 'accurate']
 export const KEYPOINT_SETS = ['native', 'coco17', 'openpose25', 'smpl24', 'blazepose33']

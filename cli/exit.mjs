@@ -6,8 +6,10 @@ export const EXIT = {
   FRAMES_FAILED: 1,
   /** `doctor` found something missing. */
   DOCTOR_FAILED: 1,
+  /** A model file is missing or damaged; `warmup` is not complete. */
+  MODELS_INCOMPLETE: 1,
   USAGE: 2,
-  /** The engine, ffmpeg, or a file to be written failed. */
+  /** The engine, ffmpeg, a download, or a file to be written failed. */
   ENVIRONMENT: 3,
   INTERRUPTED: 130,
 }

@@ -16,8 +16,23 @@ export function generalHelp(commands) {
     '  -h, --help     this text; `pose4d <command> --help` for a command',
     '  -v, --version  the version',
     '',
-    'Exit codes: 0 done; 1 some frames failed, or doctor found something missing; 2 the command was not understood;',
-    '3 the engine, ffmpeg or a file failed; 130 interrupted.',
+    'Exit codes: 0 done; 1 some frames failed, or something was found missing or damaged; 2 the command was not understood;',
+    '3 the engine, ffmpeg, a download or a file failed; 130 interrupted.',
+  ].join('\n')
+}
+
+/** A command that is a group of commands. */
+export function groupHelp({ usage, summary, commands, notes = [] }) {
+  const rows = commands.map((command) => [command.name.split(' ').at(-1), command.summary])
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [
+    `Usage: ${usage}`,
+    '',
+    `${summary[0].toUpperCase()}${summary.slice(1)}.`,
+    '',
+    'Commands:',
+    ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
+    ...(notes.length > 0 ? ['', ...notes] : []),
   ].join('\n')
 }
 

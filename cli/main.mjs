@@ -2,12 +2,13 @@
 import { parse, unknownCommand } from './args.mjs'
 import { doctor } from './doctor.mjs'
 import { EXIT } from './exit.mjs'
-import { commandHelp, generalHelp } from './help.mjs'
+import { commandHelp, generalHelp, groupHelp } from './help.mjs'
+import { models } from './models/group.mjs'
 import { process_ } from './process.mjs'
 import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 
-const COMMANDS = new Map([process_, warmup, doctor].map((command) => [command.name, command]))
+const COMMANDS = [process_, warmup, models, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {
@@ -23,20 +24,35 @@ async function dispatch(argv, io) {
   const [first, ...rest] = argv
   if (first === '--version' || first === '-v' || first === '-V') return print(version)
   if (first === undefined || first === '--help' || first === '-h')
-    return print(generalHelp([...COMMANDS.values()]))
-  if (first === 'help') {
-    if (rest.length === 0) return print(generalHelp([...COMMANDS.values()]))
-    return print(commandHelp(find(rest[0])))
-  }
-  const command = find(first)
-  const parsed = parse(command, rest)
-  if (parsed.values.help) return print(commandHelp(command))
+    return print(generalHelp(COMMANDS))
+  if (first === 'help' && rest.length === 0) return print(generalHelp(COMMANDS))
+  if (first === 'help') return print(help(find(rest).command))
+  const { command, rest: args } = find(argv)
+  if (command.commands && (args.length === 0 || ['--help', '-h'].includes(args[0])))
+    return print(groupHelp(command))
+  const parsed = parse(command, args)
+  if (parsed.values.help) return print(help(command))
   return command.run(parsed, io)
 }
 
-function find(name) {
-  const command = COMMANDS.get(name)
-  if (!command) throw unknownCommand(name, [...COMMANDS.keys(), 'help', '--help', '--version'])
+const help = (command) => (command.commands ? groupHelp(command) : commandHelp(command))
+
+/** The command that `argv` begins with, through groups, and what follows. */
+function find(argv) {
+  let command = pick(COMMANDS, argv[0], ['help', '--help', '--version'])
+  let at = 1
+  while (command.commands && argv[at] !== undefined && !['--help', '-h'].includes(argv[at])) {
+    command = pick(command.commands, argv[at], ['--help'], command.name)
+    at += 1
+  }
+  return { command, rest: argv.slice(at) }
+}
+
+/** One of `commands` by the last word of its name. */
+function pick(commands, typed, others, group) {
+  const word = ({ name }) => name.split(' ').at(-1)
+  const command = commands.find((candidate) => word(candidate) === typed)
+  if (!command) throw unknownCommand(typed, [...commands.map(word), ...others], group)
   return command
 }
 

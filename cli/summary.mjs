@@ -9,13 +9,14 @@ const metres = (value) => (Number.isFinite(value) ? `${value.toFixed(1)} m` : 'â
 /** Metres from the camera to the person's pelvis. */
 const distance = (person) => (person.camera ? Math.hypot(...person.camera.translation) : NaN)
 
-/** Right-aligned columns; `rows` are arrays of strings. */
-export function table(header, rows, indent = '  ') {
-  const widths = header.map((title, i) =>
-    Math.max(title.length, ...rows.map((row) => row[i].length)),
-  )
+/** Columns, right-aligned but for the titles in `left`; `rows` are arrays of strings. */
+export function table(header, rows, left = []) {
+  const columns = header.map((title, i) => {
+    const width = rows.reduce((most, row) => Math.max(most, row[i].length), title.length)
+    return (cell) => (left.includes(title) ? cell.padEnd(width) : cell.padStart(width))
+  })
   return [header, ...rows]
-    .map((row) => (indent + row.map((cell, i) => cell.padStart(widths[i])).join('  ')).trimEnd())
+    .map((row) => `  ${row.map((cell, i) => columns[i](cell)).join('  ')}`.trimEnd())
     .join('\n')
 }
 

@@ -86,7 +86,9 @@ class Bench {
     }
     const [theirs, original, mapped] = Object.values(sides).map(summary)
     if (Math.abs(theirs.sum - original.sum) > 1e-6 || original.sum !== mapped.sum)
-      throw new Error(`${name}: the loaded values differ: ${[theirs.sum, original.sum, mapped.sum]}`)
+      throw new Error(
+        `${name}: the loaded values differ: ${[theirs.sum, original.sum, mapped.sum]}`,
+      )
     return { name, precision, conversion, python: theirs, original, fast: mapped }
   }
 
@@ -112,10 +114,14 @@ const s = (seconds) => `${seconds.toFixed(2)} s`
 
 function print(report) {
   for (const row of report.loads) {
-    const over = (side) => `${(side.peakRss - side.bytes) / 2 ** 20 > 0 ? '+' : ''}${Math.round((side.peakRss - side.bytes) / 2 ** 20)} MB over its ${gb(side.bytes)}`
+    const over = (side) =>
+      `${(side.peakRss - side.bytes) / 2 ** 20 > 0 ? '+' : ''}${Math.round((side.peakRss - side.bytes) / 2 ** 20)} MB over its ${gb(side.bytes)}`
     console.log(`${row.name} as ${row.precision}`)
     console.log(`  ${row.python.version}: ${s(row.python.whole)}, peak ${gb(row.python.peakRss)}`)
-    for (const [title, side] of [['original file', row.original], ['fast form', row.fast]])
+    for (const [title, side] of [
+      ['original file', row.original],
+      ['fast form', row.fast],
+    ])
       console.log(
         `  pose4d, ${title}: ${s(side.whole)} (opened after ${s(side.seconds)}), ${(row.python.whole / side.whole).toFixed(1)}x Python, peak ${gb(side.peakRss)} (${over(side)})`,
       )

@@ -36,6 +36,12 @@ pub fn check_config(config: Value) -> napi::Result<&'static str> {
 #[napi]
 pub struct NativeJob(JobControl);
 
+impl NativeJob {
+    pub fn control(&self) -> &JobControl {
+        &self.0
+    }
+}
+
 #[napi]
 impl NativeJob {
     #[napi(constructor, catch_unwind)]

@@ -1,20 +1,27 @@
-//! Engines end with the Node environment they were made in: a worker thread that is terminated,
-//! or the process, must not leave threads computing on what is being torn down.
+//! Engines and tasks end with the Node environment they were made in: a worker thread that is
+//! terminated, or the process, must not leave threads computing on what is being torn down.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use napi::Env;
 
 use super::model::Model;
+use crate::pipeline::control::JobControl;
 use crate::pipeline::engine::{Engine, WeakEngine};
 
-static ENGINES: LazyLock<Mutex<HashMap<usize, Vec<WeakEngine<Model>>>>> =
-    LazyLock::new(Mutex::default);
+/// What lives in one environment.
+#[derive(Default)]
+struct Household {
+    engines: Vec<WeakEngine<Model>>,
+    tasks: Vec<Weak<JobControl>>,
+}
 
-fn with<T>(work: impl FnOnce(&mut HashMap<usize, Vec<WeakEngine<Model>>>) -> T) -> T {
-    work(&mut ENGINES.lock().unwrap_or_else(PoisonError::into_inner))
+static HOMES: LazyLock<Mutex<HashMap<usize, Household>>> = LazyLock::new(Mutex::default);
+
+fn with<T>(work: impl FnOnce(&mut HashMap<usize, Household>) -> T) -> T {
+    work(&mut HOMES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Names an environment from any thread.
@@ -25,9 +32,9 @@ impl Home {
     /// The environment of the running callback, its end watched from now on.
     pub fn of(env: &Env) -> napi::Result<Self> {
         let home = Self(env.raw() as usize);
-        let is_new = with(|engines| match engines.entry(home.0) {
+        let is_new = with(|homes| match homes.entry(home.0) {
             Entry::Vacant(place) => {
-                place.insert(Vec::new());
+                place.insert(Household::default());
                 true
             }
             Entry::Occupied(_) => false,
@@ -40,10 +47,10 @@ impl Home {
 
     /// Ties an engine to it. Where the environment is gone meanwhile, the engine is closed.
     pub fn adopt(self, engine: &Engine<Model>) {
-        let adopted = with(|engines| match engines.get_mut(&self.0) {
-            Some(list) => {
-                list.retain(|known| known.upgrade().is_some());
-                list.push(engine.downgrade());
+        let adopted = with(|homes| match homes.get_mut(&self.0) {
+            Some(home) => {
+                home.engines.retain(|known| known.upgrade().is_some());
+                home.engines.push(engine.downgrade());
                 true
             }
             None => false,
@@ -52,11 +59,25 @@ impl Home {
             engine.begin_close();
         }
     }
+
+    /// Ties a task to it; called in the environment itself, so it is still there.
+    pub fn adopt_task(self, control: &Arc<JobControl>) {
+        with(|homes| {
+            let home = homes.entry(self.0).or_default();
+            home.tasks.retain(|known| known.strong_count() > 0);
+            home.tasks.push(Arc::downgrade(control));
+        });
+    }
 }
 
 /// Waits for what runs, one stage at most: libtorch must be idle before its statics go.
 fn close_all(home: usize) {
-    let engines = with(|engines| engines.remove(&home)).unwrap_or_default();
+    let Household { engines, tasks } = with(|homes| homes.remove(&home)).unwrap_or_default();
+    // Not waited for: they touch files only, and files survive being left at any point.
+    tasks
+        .iter()
+        .filter_map(Weak::upgrade)
+        .for_each(|control| control.cancel());
     let engines: Vec<_> = engines.iter().filter_map(WeakEngine::upgrade).collect();
     engines.iter().for_each(Engine::begin_close);
     engines.iter().for_each(Engine::close_blocking);

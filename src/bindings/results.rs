@@ -224,16 +224,21 @@ impl From<result::FrameResult> for PoseResult {
 /// What warming up did with one model.
 #[napi(object, object_from_js = false)]
 pub struct ModelWarmup {
-    #[napi(ts_type = "'loaded'")]
+    #[napi(ts_type = "'loaded' | 'missing' | 'error'")]
     pub status: &'static str,
+    /// 0 where nothing was loaded.
     pub load_time_seconds: f64,
+    /// What is missing or wrong, and what to do.
+    pub message: Option<String>,
 }
 
-/// `ready`: a synthetic frame has gone the whole way.
+/// `ready`: everything is loaded; `partial`: something is missing; `error`: something is wrong.
 #[napi(object, object_from_js = false)]
 pub struct WarmupReport {
-    #[napi(ts_type = "'ready'")]
+    #[napi(ts_type = "'ready' | 'partial' | 'error'")]
     pub status: &'static str,
+    /// What was done, and what to do where it is not `ready`.
+    pub message: String,
     /// By name of the model.
     pub models: IndexMap<String, ModelWarmup>,
 }
@@ -243,9 +248,11 @@ impl From<engine::Warmup> for WarmupReport {
         let model = ModelWarmup {
             status: "loaded",
             load_time_seconds: warmup.load_seconds,
+            message: None,
         };
         Self {
             status: "ready",
+            message: format!("{} is loaded and has run a frame", warmup.model),
             models: IndexMap::from([(warmup.model.to_owned(), model)]),
         }
     }

@@ -5,6 +5,8 @@ use std::io::Read;
 use flate2::read::DeflateDecoder;
 
 use super::error::{Fault, Parse};
+use super::escapes;
+use super::latin1;
 use super::limits::{self, PIECE};
 use super::source::Source;
 use super::tensor::Sink;
@@ -18,6 +20,10 @@ pub enum Encoding {
     /// UTF-8 text whose code points below 256 are the bytes: pickle protocols 0 to 2 write
     /// `bytes` as `_codecs.encode(text, 'latin1')`.
     Latin1,
+    /// The inside of a Python 2 string literal: pickle protocol 0 of Python 2.
+    Escaped,
+    /// Raw-unicode-escaped text whose code points are the bytes: pickle protocol 0 of Python 3.
+    RawUnicode,
 }
 
 /// Bytes on demand. Cheap to clone; holds no data.
@@ -107,7 +113,9 @@ impl Blob {
         match self.encoding {
             Encoding::Raw => self.stream_raw(start, len, &mut checked)?,
             Encoding::Deflate => self.stream_deflate(start, len, &mut checked)?,
-            Encoding::Latin1 => self.stream_latin1(start, len, &mut checked)?,
+            Encoding::Latin1 => self.stream_text(start, len, latin1::decode, &mut checked)?,
+            Encoding::Escaped => self.stream_text(start, len, escapes::unescape, &mut checked)?,
+            Encoding::RawUnicode => self.stream_text(start, len, raw_unicode, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
             (Some(found), Some(expected)) => check_sum(found, expected),
@@ -149,19 +157,32 @@ impl Blob {
         check_length(total, self.len)
     }
 
-    fn stream_latin1(&self, start: u64, len: u64, sink: &mut Sink) -> Parse<()> {
+    /// Decodes text; `decode` takes a piece, whether it is the last one and where to append what
+    /// it says, and returns how many bytes it used.
+    fn stream_text(&self, start: u64, len: u64, decode: Decode, sink: &mut Sink) -> Parse<()> {
         let mut cut = Cut::new(start, len, sink);
-        let mut decoder = Latin1::default();
-        let mut total = 0;
+        let mut decoded = Vec::with_capacity(PIECE + 64);
+        let mut kept: Vec<u8> = Vec::new();
+        let (mut seen, mut total) = (0, 0);
         self.stream_raw(0, self.stored, &mut |piece| {
-            let decoded = decoder.push(piece)?;
+            seen += piece.len() as u64;
+            decoded.clear();
+            // An escape may begin in one piece and end in the next.
+            let joined;
+            let text = if kept.is_empty() {
+                piece
+            } else {
+                joined = [&kept, piece].concat();
+                &joined
+            };
+            let used = decode(text, seen == self.stored, &mut decoded)?;
+            kept = text.get(used..).unwrap_or_default().to_vec();
             total += decoded.len() as u64;
             if total > self.len {
                 return check_length(total, self.len);
             }
-            cut.push(decoded)
+            cut.push(&decoded)
         })?;
-        decoder.finish()?;
         check_length(total, self.len)
     }
 
@@ -173,6 +194,16 @@ impl Blob {
             end: self.offset + self.stored,
         }
     }
+}
+
+/// Decodes a piece of text: see [`escapes`].
+type Decode = fn(&[u8], bool, &mut Vec<u8>) -> Parse<usize>;
+
+fn raw_unicode(text: &[u8], last: bool, out: &mut Vec<u8>) -> Parse<usize> {
+    escapes::raw_unicode(text, last, &mut |code| {
+        out.push(u8::try_from(code).map_err(|_| latin1::not_bytes())?);
+        Ok(())
+    })
 }
 
 /// A fault when two CRC-32 sums differ.
@@ -208,56 +239,6 @@ impl Read for Sequential {
         self.source.read_exact_at(&mut buffer[..n], self.offset)?;
         self.offset += n as u64;
         Ok(n)
-    }
-}
-
-/// UTF-8 of code points below 256 → these code points as bytes.
-#[derive(Default)]
-struct Latin1 {
-    /// The last byte of the piece before.
-    last: u8,
-    out: Vec<u8>,
-}
-
-impl Latin1 {
-    /// Without a branch per byte: weights are random bytes, and half of them take two.
-    fn push(&mut self, piece: &[u8]) -> Parse<&[u8]> {
-        // A byte of the form 10xxxxxx follows 110000xx and nothing else does; no other lead is
-        // below 256.
-        let wrong = |previous: u8, byte: u8| {
-            let follows = byte & 0xc0 == 0x80;
-            let expected = previous & 0xfe == 0xc2;
-            let other_lead = byte >= 0xc4 || byte & 0xfe == 0xc0;
-            (follows != expected) | other_lead
-        };
-        let first = piece.first().is_some_and(|&byte| wrong(self.last, byte));
-        let pairs = piece.iter().zip(piece.iter().skip(1));
-        if pairs.fold(first, |any, (&previous, &byte)| any | wrong(previous, byte)) {
-            return Err(Fault::corrupt(
-                "bytes written as text hold a character above 255 or broken UTF-8",
-            ));
-        }
-        self.out.resize(piece.len(), 0);
-        let mut previous = self.last;
-        let mut count = 0;
-        for &byte in piece {
-            if let Some(place) = self.out.get_mut(count) {
-                *place = byte | (u8::from(previous == 0xc3) << 6);
-            }
-            count += usize::from(byte < 0xc0);
-            previous = byte;
-        }
-        self.last = previous;
-        Ok(&self.out[..count])
-    }
-
-    fn finish(&self) -> Parse<()> {
-        if self.last >= 0xc0 {
-            return Err(Fault::corrupt(
-                "bytes written as text end inside a character",
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-use super::{npy, npz, safetensors, zip};
+use super::{npy, npz, safetensors, torch_legacy, torch_script, torch_zip, zip};
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -27,6 +27,9 @@ fn read(format: Format, source: &Source) -> Parse<Contents> {
         Format::Npy => npy::read(source),
         Format::Npz => npz::read(source),
         Format::Safetensors => safetensors::read(source),
+        Format::TorchLegacy => torch_legacy::read(source),
+        Format::TorchScript => torch_script::read(source),
+        Format::TorchZip => torch_zip::read(source),
         other => Err(Fault::unsupported(format!("{other:?} is not read yet"))),
     }
 }
@@ -142,7 +145,17 @@ fn by_extension(path: &Path, head: &[u8]) -> Option<Format> {
 /// What a zip archive is by its members' names.
 fn zip_format(source: &Source) -> Parse<Format> {
     let names = zip::names(source)?;
-    if npz::looks_like(names.iter().map(String::as_str)) {
+    let names = || names.iter().map(String::as_str);
+    if torch_zip::looks_like(names()) {
+        return Ok(match torch_script::looks_like(names()) {
+            true => Format::TorchScript,
+            false => Format::TorchZip,
+        });
+    }
+    if torch_script::looks_old(names()) {
+        return Err(torch_script::old_fault());
+    }
+    if npz::looks_like(names()) {
         return Ok(Format::Npz);
     }
     Err(Fault::new(

@@ -6,7 +6,8 @@ use tch::Device;
 
 use super::config::EngineConfig;
 use super::control::JobControl;
-use super::error::{DEVICE, EngineError, KEYPOINT_SET, MODEL_FILE};
+use super::device::device;
+use super::error::{EngineError, KEYPOINT_SET, MODEL_FILE};
 use super::people::follow::{Clip, Sightings};
 use super::people::person::Shape;
 use super::people::search::Looker;
@@ -48,7 +49,8 @@ impl BlazePosePerception {
         for (name, file) in [("detector", &detector), ("landmark", &landmark)] {
             TfliteFile::parse(file).map_err(|e| model_file(name, &e.into()))?;
         }
-        let device = device(&config.device)?;
+        // BlazePose is small: workers on the processor beat one queue before the card.
+        let device = device(&config.device, Device::Cpu)?;
         Ok(Self {
             config: config.clone(),
             shape,
@@ -103,30 +105,6 @@ fn model_file(name: &str, error: &ModelError) -> EngineError {
         "the {name} network cannot be read: {error}; reinstall the package @mediapipe/pose"
     );
     EngineError::new(MODEL_FILE, message)
-}
-
-fn device(name: &str) -> Result<Device, EngineError> {
-    let refuse = |why: &str| {
-        let message =
-            format!("device: \"{name}\" {why}; use \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"");
-        Err(EngineError::new(DEVICE, message))
-    };
-    let index = match name {
-        // BlazePose is small: workers on the processor beat one queue before the card.
-        "auto" | "cpu" => return Ok(Device::Cpu),
-        "cuda" => 0,
-        _ => match name.strip_prefix("cuda:").map(str::parse::<usize>) {
-            Some(Ok(index)) => index,
-            _ => return refuse("is not known"),
-        },
-    };
-    let count = tch::Cuda::device_count().max(0) as usize;
-    if index >= count {
-        return refuse(&format!(
-            "is not there: this process sees {count} CUDA devices"
-        ));
-    }
-    Ok(Device::Cuda(index))
 }
 
 impl Perception for BlazePosePerception {

@@ -7,6 +7,7 @@ mod call;
 pub mod clip;
 pub mod config;
 pub mod control;
+pub mod device;
 pub mod engine;
 pub mod error;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod overlay;
 pub mod people;
 pub mod perception;
 pub mod pool;
+pub mod rehearsal;
 pub mod result;
 mod shared;
 pub mod source;

@@ -166,12 +166,7 @@ impl Machine {
             return self.arena.run(start, len, coding, None);
         }
         let bytes = self.input.again(start, len as usize)?;
-        let decoded = match coding {
-            Coding::Raw => bytes,
-            Coding::Utf8 => text::utf8(bytes)?,
-            Coding::RawUnicode => text::raw_unicode(&bytes)?,
-            Coding::Escaped => text::unescape(&bytes)?,
-        };
+        let decoded = text::decode(bytes, coding)?;
         self.arena.run(start, len, coding, Some(&decoded))
     }
 

@@ -74,8 +74,16 @@ fn read(pickle: &Pickle, id: Id) -> Option<PersistentId> {
     })
 }
 
+/// The ids of everything that is kept outside the pickle, reachable or not, in the order met.
+pub fn persistent_ids(pickle: &Pickle) -> impl Iterator<Item = Id> {
+    pickle.values.iter().filter_map(|value| match value {
+        super::value::Value::Persistent(id) => Some(*id),
+        _ => None,
+    })
+}
+
 /// Keys are text, also where they are numbers.
-fn key_of(pickle: &Pickle, id: Id) -> Option<String> {
+pub fn key_of(pickle: &Pickle, id: Id) -> Option<String> {
     match pickle.int(id) {
         Some(n) => Some(n.to_string()),
         None => pickle.text(id).map(|text| text.into_owned()),

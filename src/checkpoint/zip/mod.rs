@@ -74,6 +74,10 @@ impl Archive {
         self.members.keys().map(String::as_str)
     }
 
+    pub fn contains(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     /// Whether the writer left out the checksums (`torch.serialization.set_crc32_options(False)`
     /// writes zeros): no archive with anything in it has none but zeros by chance.
     pub fn has_no_checksums(&self) -> bool {
