@@ -82,8 +82,13 @@ pub enum Verdict {
     /// It opens and holds the right tensors; not every byte was looked at.
     Opens,
     /// Every byte was looked at.
-    Sound { trust: Trust },
-    Faulty { wrong: Wrong, why: String },
+    Sound {
+        trust: Trust,
+    },
+    Faulty {
+        wrong: Wrong,
+        why: String,
+    },
 }
 
 /// What the file was when last looked at.
@@ -189,7 +194,10 @@ impl Ledger {
     pub fn all(&self) -> Vec<(PathBuf, Option<Record>)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let is_record = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
-        let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_record).collect();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.path())
+            .filter(is_record)
+            .collect();
         files.sort();
         let read = |file: PathBuf| {
             let record = read_record(&file);
@@ -219,17 +227,27 @@ mod tests {
     use super::*;
 
     fn stamp() -> Stamp {
-        Stamp { bytes: 1, modified: 2, changed: 3, inode: 4 }
+        Stamp {
+            bytes: 1,
+            modified: 2,
+            changed: 3,
+            inode: 4,
+        }
     }
 
     fn record(sha256: &str) -> Record {
         let seen = Seen {
             stamp: stamp(),
             sha256: Some(sha256.into()),
-            verdict: Verdict::Sound { trust: Trust::Published },
+            verdict: Verdict::Sound {
+                trust: Trust::Published,
+            },
             at: now(),
         };
-        Record { seen: Some(seen), ..Record::new("hmr2", Path::new("/a/b.ckpt")) }
+        Record {
+            seen: Some(seen),
+            ..Record::new("hmr2", Path::new("/a/b.ckpt"))
+        }
     }
 
     #[test]
@@ -239,7 +257,13 @@ mod tests {
         ledger.write(&record("aa")).unwrap();
         let back = ledger.read("hmr2", Path::new("/a/b.ckpt"));
         assert_eq!(back.hash(stamp()), Some("aa"));
-        assert_eq!(back.hash(Stamp { changed: 9, ..stamp() }), None);
+        assert_eq!(
+            back.hash(Stamp {
+                changed: 9,
+                ..stamp()
+            }),
+            None
+        );
         assert_eq!(ledger.read("hmr2", Path::new("/a/c.ckpt")).seen, None);
     }
 
@@ -265,13 +289,23 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..20 {
                         ledger.write(&record(&format!("{writer}-{round}"))).unwrap();
-                        assert!(ledger.read("hmr2", Path::new("/a/b.ckpt")).hash(stamp()).is_some());
+                        assert!(
+                            ledger
+                                .read("hmr2", Path::new("/a/b.ckpt"))
+                                .hash(stamp())
+                                .is_some()
+                        );
                     }
                 });
             }
         });
         assert_eq!(ledger.all().len(), 1);
-        assert_eq!(fs::read_dir(root.path().join(".pose4d/ledger")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(root.path().join(".pose4d/ledger"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod jpeg_pixels;
 mod jpeg_stream;
 pub mod limits;
 pub mod pixels;
+pub mod resize;
 mod sniff;
 pub mod warp;
 #[cfg(target_arch = "x86_64")]

@@ -129,6 +129,11 @@ impl Weights {
         self.shared.names.contains_key(&self.full(name))
     }
 
+    /// Libtorch's name of the working precision.
+    pub fn kind(&self) -> Kind {
+        kind(self.shared.options.precision).unwrap_or(Kind::Float)
+    }
+
     /// The shape that the checkpoint has for `name`: networks take their sizes from it.
     pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
         let stored = self.shared.names.get(&self.full(name))?;

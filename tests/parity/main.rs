@@ -7,6 +7,7 @@
     reason = "the tables are what this program is for"
 )]
 
+mod detectors;
 mod engine;
 mod masks;
 mod models;
@@ -42,6 +43,15 @@ fn main() -> ExitCode {
             report.fail(format!("{}: {error}", case.display()));
         }
     }
+    type Run = fn(&Path, &mut Report) -> Result<(), String>;
+    let networks: [(&str, Run); 1] = [("regnet", detectors::regnet)];
+    for (model, run) in networks {
+        for case in folders(&goldens, model) {
+            if let Err(error) = run(&case, &mut report) {
+                report.fail(format!("{}: {error}", case.display()));
+            }
+        }
+    }
     if report.finish() {
         ExitCode::SUCCESS
     } else {
@@ -68,6 +78,17 @@ fn cases(goldens: &Path, model: &str) -> Vec<PathBuf> {
             goldens.display()
         );
     }
+    found
+}
+
+/// The cases `<goldens>/<model>/<case>/`.
+fn folders(goldens: &Path, model: &str) -> Vec<PathBuf> {
+    let inner = std::fs::read_dir(goldens.join(model))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<PathBuf> = inner.map(|e| e.path()).filter(|f| f.is_dir()).collect();
+    found.sort();
     found
 }
 

@@ -7,6 +7,7 @@ pub mod anchors;
 pub mod boxes;
 pub mod conv;
 pub mod heads;
+pub mod input;
 pub mod nms;
 pub mod pyramid;
 pub mod roi_align;
