@@ -66,8 +66,11 @@ export interface MemoryInfo {
 
 /** What warming up did with one model. */
 export interface ModelWarmup {
-  status: 'loaded'
+  status: 'loaded' | 'missing' | 'error'
+  /** 0 where nothing was loaded. */
   loadTimeSeconds: number
+  /** What is missing or wrong, and what to do. */
+  message?: string
 }
 
 /** One person in one frame. */
@@ -171,9 +174,11 @@ export interface Segmentation {
   region: Region
 }
 
-/** `ready`: a synthetic frame has gone the whole way. */
+/** `ready`: everything is loaded; `partial`: something is missing; `error`: something is wrong. */
 export interface WarmupReport {
-  status: 'ready'
+  status: 'ready' | 'partial' | 'error'
+  /** What was done, and what to do where it is not `ready`. */
+  message: string
   /** By name of the model. */
   models: Record<string, ModelWarmup>
 }

@@ -9,6 +9,9 @@ const BAR_WIDTH = 20
 
 /** What is going on, and what has been done when it ends. */
 const WORDS = {
+  connect: ['connecting', 'connected'],
+  wait: ['waiting for another process', 'waited for'],
+  retry: ['waiting to try again', 'tried again'],
   download: ['downloading', 'downloaded'],
   verify: ['verifying', 'verified'],
   unpack: ['unpacking', 'unpacked'],

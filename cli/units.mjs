@@ -14,6 +14,9 @@ export function size(bytes) {
   return `${value.toFixed(digits)} ${UNITS[unit]}`
 }
 
+/** From megabytes as the old model manager counted them: 1024 × 1024 bytes. */
+export const megabytes = (value) => size(value * 2 ** 20)
+
 export const rate = (bytesPerSecond) => `${size(bytesPerSecond)}/s`
 
 /** `1 file`, `3 files`. */

@@ -62,9 +62,7 @@ async function work(name, args, options) {
 async function fileWork(name, args, options) {
   const { rest, concerns } = split(options)
   const { binding } = loadNative()
-  return task(concerns, (job, tell, listened) =>
-    binding[name](job, tell, listened, ...args, rest),
-  )
+  return task(concerns, (job, tell, listened) => binding[name](job, tell, listened, ...args, rest))
 }
 
 const listOf = (names) => (typeof names === 'string' ? [names] : names)
@@ -81,7 +79,7 @@ const models = {
   import: (path, name, options) => work('modelsImport', [path, name], options),
   prepare: (names, options) => work('modelsPrepare', [listOf(names)], options),
   inspect: (file, options) => fileWork('inspectFile', [file], options),
-  convert: (input, output, options) => fileWork('convertFile', [input, output], options),
+  convert: (input, output, options) => work('modelsConvert', [input, output], options),
 }
 
 async function read(name) {

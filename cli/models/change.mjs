@@ -2,7 +2,7 @@
 
 import { choice } from '../args.mjs'
 import { EXIT, UsageError } from '../exit.mjs'
-import { count, size } from '../units.mjs'
+import { count, megabytes, size } from '../units.mjs'
 import { ask, CACHE_OPTIONS, exactly, JSON_OPTION, needed, QUIET_OPTION } from './common.mjs'
 import { FORMATS } from './inspect.mjs'
 
@@ -41,6 +41,7 @@ export const optimize = {
   usage: 'pose4d models optimize [options]',
   options: {
     'dry-run': { type: 'boolean', text: 'only say what would be done' },
+    archives: { type: 'boolean', text: 'remove archives, too, of which everything is unpacked' },
     ...CACHE_OPTIONS,
     ...JSON_OPTION,
     ...QUIET_OPTION,
@@ -53,21 +54,26 @@ export const optimize = {
     exactly('models optimize', positionals, [])
     return ask(values, io, {
       work: ({ models }, options) =>
-        models.optimize({ ...options, dryRun: Boolean(values['dry-run']) }),
-      text: (answer) => optimizeText(answer, Boolean(values['dry-run'])),
+        models.optimize({
+          ...options,
+          dryRun: Boolean(values['dry-run']),
+          archives: Boolean(values.archives),
+        }),
+      text: optimizeText,
       code: ({ errors }) => (errors.length > 0 ? EXIT.ENVIRONMENT : EXIT.OK),
     })
   },
 }
 
-export function optimizeText({ filesChecked, removed, written, spaceFreedMb, errors }, dryRun) {
-  const [remove, write] = dryRun ? ['would remove', 'would write'] : ['removed', 'written']
-  const freed = size(spaceFreedMb * 1e6)
+export function optimizeText(answer) {
+  const { filesChecked, removed, kept, fastForms, spaceFreedMb, errors, dryRun } = answer
+  const [remove, freed] = dryRun ? ['would remove', 'would be freed'] : ['removed', 'freed']
   return [
-    ...removed.map((file) => `${remove}  ${file.path}  ${size(file.bytes)}  ${file.why}`),
-    ...written.map((file) => `${write}  ${file.path}`),
+    ...removed.map((file) => `${remove}  ${file.path}  ${size(file.bytes)}  ${file.reason}`),
+    ...kept.map((file) => `kept  ${file.path}  ${file.reason}`),
+    ...fastForms.map((path) => `written  ${path}`),
     ...errors.map((error) => `failed  ${error}`),
-    `${count(filesChecked, 'file')} checked, ${remove} ${removed.length} (${freed}), ${write} ${written.length}.`,
+    `${count(filesChecked, 'file')} checked, ${remove} ${removed.length}, ${megabytes(spaceFreedMb)} ${freed}.`,
   ].join('\n')
 }
 
@@ -98,20 +104,34 @@ export const clear = {
       work: ({ models }, options) =>
         models.clear({ ...options, model: values.model, confirm: Boolean(values.confirm) }),
       text: clearText,
+      code: ({ errors }) => (errors.length > 0 ? EXIT.ENVIRONMENT : EXIT.OK),
     })
   },
 }
 
-export function clearText({ removed, spaceFreedMb }) {
-  const freed = size(spaceFreedMb * 1e6)
-  const lines = removed.map((file) => `removed  ${file.path}  ${size(file.bytes)}`)
-  return [...lines, `${count(removed.length, 'file')} removed, ${freed} freed.`].join('\n')
+export function clearText({ removed, spaceFreedMb, kept, errors }) {
+  return [
+    ...removed.map((path) => `removed  ${path}`),
+    ...kept.map(({ path, reason }) => `kept     ${path}  ${reason}`),
+    ...errors.map((error) => `failed   ${error}`),
+    `${count(removed.length, 'file')} removed, ${megabytes(spaceFreedMb)} freed.`,
+  ].join('\n')
+}
+
+/** Two values, as options or as arguments. */
+function both(command, positionals, values, names) {
+  if (names.some((name) => values[name] !== undefined)) {
+    exactly(command, positionals, [])
+    return names.map((name) => needed(command, values, name))
+  }
+  return exactly(command, positionals, names)
 }
 
 export const export_ = {
   name: 'models export',
   summary: 'write a model of the cache to a file, in any format',
-  usage: 'pose4d models export --model <name> --output <file> [options]',
+  usage:
+    'pose4d models export --model <name> --output <file> [options]  (or: export <name> <file>)',
   options: {
     model: { type: 'string', value: 'name', text: 'which one' },
     output: { type: 'string', short: 'o', value: 'file', text: 'where to' },
@@ -126,9 +146,7 @@ export const export_ = {
   },
   examples: [['pose4d models export --model dpt-large --output dpt.h5', 'for h5py']],
   run: ({ values, positionals }, io = {}) => {
-    exactly('models export', positionals, [])
-    const name = needed('models export', values, 'model')
-    const output = needed('models export', values, 'output')
+    const [name, output] = both('models export', positionals, values, ['model', 'output'])
     const format = choice(values, 'format', FORMATS)
     return ask(values, io, {
       work: ({ models }, options) => models.export(name, output, format, options),
@@ -140,10 +158,12 @@ export const export_ = {
 export const import_ = {
   name: 'models import',
   summary: 'take a file of your own into the cache, once it has been checked',
-  usage: 'pose4d models import --input <file> --name <name> [options]',
+  usage: 'pose4d models import --input <file> --name <name> [options]  (or: import <file> <name>)',
   options: {
     input: { type: 'string', short: 'i', value: 'file', text: 'which file' },
     name: { type: 'string', value: 'name', text: 'what it is, as `pose4d models list` calls it' },
+    link: { type: 'boolean', text: 'leave the file where it is, and link to it' },
+    force: { type: 'boolean', text: 'take it although it is not the published file' },
     ...CACHE_OPTIONS,
     ...JSON_OPTION,
     ...QUIET_OPTION,
@@ -155,12 +175,16 @@ export const import_ = {
     ],
   ],
   run: ({ values, positionals }, io = {}) => {
-    exactly('models import', positionals, [])
-    const input = needed('models import', values, 'input')
-    const name = needed('models import', values, 'name')
+    const [input, name] = both('models import', positionals, values, ['input', 'name'])
     return ask(values, io, {
-      work: ({ models }, options) => models.import(input, name, options),
-      text: ({ path, bytes }) => `${name}  ${size(bytes)}  ${path}`,
+      work: ({ models }, options) =>
+        models.import(input, name, {
+          ...options,
+          link: Boolean(values.link),
+          force: Boolean(values.force),
+        }),
+      text: (taken) =>
+        [`${taken.name}  ${size(taken.bytes)}  ${taken.path}`, ...taken.warnings].join('\n'),
     })
   },
 }

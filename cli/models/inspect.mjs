@@ -3,7 +3,7 @@
 import { choice } from '../args.mjs'
 import { parameters, tensorTree } from '../tensors.mjs'
 import { count, grouped, size } from '../units.mjs'
-import { ask, exactly, JSON_OPTION, QUIET_OPTION } from './common.mjs'
+import { ask, CACHE_OPTIONS, exactly, JSON_OPTION, QUIET_OPTION } from './common.mjs'
 
 export const FORMATS = ['pt', 'pkl', 'h5', 'safetensors']
 export const DTYPES = ['fp32', 'fp16', 'bf16', 'fp64']
@@ -88,6 +88,7 @@ export const convert = {
       value: 'name',
       text: `${DTYPES.join(', ')} for real numbers (default: as they are)`,
     },
+    ...CACHE_OPTIONS,
     ...JSON_OPTION,
     ...QUIET_OPTION,
   },
@@ -103,15 +104,8 @@ export const convert = {
     const format = choice(values, 'format', FORMATS)
     const dtype = choice(values, 'dtype', DTYPES)
     return ask(values, io, {
-      work: ({ models }, { signal, onProgress }) =>
-        models.convert(input, output, {
-          ...(format && { format }),
-          ...(dtype && { dtype }),
-          signal,
-          onProgress,
-        }),
-      text: ({ path, format: written, tensors, bytes }) =>
-        `${path}  ${written}  ${count(tensors, 'tensor')}, ${size(bytes)}`,
+      work: ({ models }, options) => models.convert(input, output, { ...options, format, dtype }),
+      text: ({ path, bytes }) => `${path}  ${size(bytes)}`,
     })
   },
 }

@@ -2,24 +2,33 @@
 
 import { EXIT } from '../exit.mjs'
 import { table } from '../summary.mjs'
-import { count, size } from '../units.mjs'
+import { count, megabytes, size } from '../units.mjs'
 import { ask, CACHE_OPTIONS, exactly, JSON_OPTION, QUIET_OPTION } from './common.mjs'
 
-/** `verified` → what people read. */
+/** States of a file as people read them. */
 const STATES = {
-  verified: 'here, verified',
+  verified: 'verified',
   unverified: 'here',
-  faulty: 'damaged',
-  missing: 'not here',
+  missing: '–',
+  corrupt: 'damaged',
+  different: 'another model',
+  unreadable: 'unreadable',
+  hostile: 'hostile',
 }
 
 const stateOf = ({ state, source }) =>
   state === 'missing' && source === 'user' ? 'yours to supply' : STATES[state]
 
-const expected = ({ expectedBytes, exactBytes }) =>
-  expectedBytes === undefined ? '–' : `${exactBytes ? '' : '≈ '}${size(expectedBytes)}`
+const expected = ({ expectedBytes, exact }) =>
+  expectedBytes === null ? '–' : `${exact ? '' : '≈ '}${size(expectedBytes)}`
+
+const whereOf = ({ source, origin }) =>
+  origin === 'given' && source === 'package' ? 'npm' : (origin ?? '–')
 
 const sizeOf = (model) => (model.bytes === null ? expected(model) : size(model.bytes))
+
+/** What is wrong with a file that is there, and what to do. */
+const complaint = ({ problem, remedy }) => [problem, remedy].filter(Boolean).join('; ')
 
 export const list = {
   name: 'models list',
@@ -45,12 +54,12 @@ export function listText(models) {
     model.family,
     sizeOf(model),
     stateOf(model),
-    model.origin ?? '–',
+    whereOf(model),
     model.licence,
   ])
   const here = models.filter((model) => model.available)
   const total = here.reduce((sum, model) => sum + model.bytes, 0)
-  const damaged = models.filter((model) => model.state === 'faulty')
+  const wrong = models.filter((model) => !model.available && model.state !== 'missing')
   return [
     table(['name', 'family', 'size', 'state', 'where', 'licence'], rows, [
       'name',
@@ -61,7 +70,7 @@ export function listText(models) {
     ]),
     '',
     `${here.length} of ${count(models.length, 'file')} here, ${size(total)}.`,
-    ...damaged.map((model) => `Damaged: ${model.name}: ${model.problem}`),
+    ...wrong.map((model) => `${model.name}: ${complaint(model)}`),
   ].join('\n')
 }
 
@@ -93,29 +102,33 @@ function facts(pairs) {
 }
 
 export function statusText(model) {
-  const { licence, licenceNote, source } = model
+  const { licence, licenceNote, source, urls } = model
   const from = {
     package: `the npm package ${model.package}`,
     archive: `unpacked from ${model.archive}`,
     user: 'you: it is never fetched',
-    download: model.urls.join('\n          '),
+    download: urls.join(', '),
   }
+  const published =
+    model.sha256 ?? (model.prefix && `${model.prefix.algorithm} ${model.prefix.hex}…`)
   return [
     `${model.name}  ${stateOf(model)}`,
     facts([
       ['for', model.purpose],
       ['family', model.family],
       ['file', model.path ?? model.file],
-      ['where', model.origin],
-      [
-        'size',
-        model.bytes === null ? expected(model) : `${size(model.bytes)} (${model.bytes} bytes)`,
-      ],
-      ['problem', model.problem],
-      ['SHA-256', model.sha256],
-      ['fast', model.fast && `${model.fast.path} (${model.fast.dtype}, ${size(model.fast.bytes)})`],
+      ['where', model.path && whereOf(model)],
+      ['size', sizeOf(model)],
+      ['trust', model.trust && TRUST[model.trust]],
+      ['published', published],
+      ...model.formats
+        .filter((form) => form.precision)
+        .map((form) => ['fast form', `${form.path} (${form.precision}, ${size(form.bytes)})`]),
+      ...model.others.map((file) => ['also', `${file.path} (${file.origin})`]),
       ['licence', licenceNote ? `${licence}: ${licenceNote}` : licence],
       ['from', from[source]],
+      ['problem', model.problem],
+      ['remedy', model.remedy?.replaceAll('\n', '\n           ')],
     ]),
   ].join('\n')
 }
@@ -149,19 +162,23 @@ const HEALTH = {
   cluttered: 'cluttered: `pose4d models optimize` tidies up',
 }
 
-const megabytes = (value) => size(value * 1e6)
-
 export function infoText(answer) {
-  const { cacheDir, totalModels, totalFiles, totalSizeMb, formats, cacheHealth } = answer
+  const { cacheDir, models, totalFiles, totalSizeMb, formats, cacheHealth, found } = answer
+  const names = Object.keys(models)
   const lines = [
-    `${cacheDir}: ${count(totalModels, 'model')}, ${count(totalFiles, 'file')}, ${megabytes(totalSizeMb)}`,
-    `Health: ${HEALTH[cacheHealth] ?? cacheHealth}`,
+    `${cacheDir}: ${count(names.length, 'model')}, ${count(totalFiles, 'file')}, ${megabytes(totalSizeMb)}`,
+    `Health: ${HEALTH[cacheHealth]}`,
   ]
-  const kinds = Object.entries(formats).map(([format, files]) => [format, String(files)])
-  if (kinds.length > 0) lines.push(table(['format', 'files'], kinds, ['format']))
-  if (answer.largestModel)
-    lines.push(`Largest: ${answer.largestModel.name}, ${megabytes(answer.largestModel.sizeMb)}`)
-  if (answer.models) lines.push(modelsTable(answer.models))
+  const kinds = Object.entries(formats).filter(([, files]) => files > 0)
+  if (kinds.length > 0) lines.push(`Files: ${kinds.map(([kind, n]) => `${n} ${kind}`).join(', ')}`)
+  if (names.length > 0) lines.push(modelsTable(models))
+  const { largestModel: largest, averageModelSizeMb } = answer.stats ?? {}
+  if (largest) {
+    const [name, most] = [largest.name, megabytes(largest.sizeMb)]
+    lines.push(`Largest: ${name}, ${most}; on average ${megabytes(averageModelSizeMb)}`)
+  }
+  if (found && Object.keys(found).length > 0)
+    lines.push('Used where other tools put them:', modelsTable(found))
   return lines.join('\n')
 }
 
@@ -207,9 +224,9 @@ export function verifyText({ files }) {
   if (files.length === 0) return 'No model files are here.'
   const rows = files.map((file) => [
     file.name,
-    file.state === 'verified' ? 'ok' : STATES[file.state],
-    file.state === 'verified' ? TRUST[file.trust] : (file.problem ?? ''),
-    file.path ?? '–',
+    file.ok ? 'ok' : STATES[file.wrong],
+    file.ok ? TRUST[file.trust] : file.problem,
+    file.path,
   ])
   const names = ['name', 'state', 'what is known', 'path']
   return table(names, rows, names)

@@ -41,11 +41,7 @@ pub fn cache(given: Value, options: Value, more: &[&str]) -> napi::Result<Asked>
         .filter(|(name, _)| store.manifest().entry(name).is_ok())
         .collect();
     Ok(Asked {
-        store: if given.is_empty() {
-            store
-        } else {
-            open(given)?
-        },
+        store: if given.is_empty() { store } else { open(given)? },
         offline,
         fields,
     })

@@ -210,9 +210,9 @@ pub fn models_convert(
     let dtype = options::dtype(&fields)?;
     task::spawn(env, job.control(), tell, listened, move |task| {
         let (format, dtype) = (format.as_deref(), dtype.as_deref());
-        answer(
-            task.watched(|watch| transfer::convert(&store, &input, &output, format, dtype, watch))?,
-        )
+        answer(task.watched(|watch| {
+            transfer::convert(&store, &input, &output, format, dtype, watch)
+        })?)
     })
 }
 

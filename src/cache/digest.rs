@@ -168,8 +168,8 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let table = Manifest::built_in().unwrap();
         let watch = Watch {
-            tell: &|_| {},
             cancelled: &|| true,
+            ..Watch::SILENT
         };
         let error = of_file(&path, table.entry("hmr2").unwrap(), watch).unwrap_err();
         assert_eq!(error.code, crate::cache::error::ABORTED);

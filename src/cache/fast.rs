@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::dtype::DType;
-use crate::checkpoint::error::Kind;
 
 use super::digest;
-use super::error::{ABORTED, CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
+use super::drafting;
+use super::error::{CacheError, INVALID_ARGUMENT, MODEL_CORRUPT, MODEL_UNAVAILABLE};
 use super::files::{self, Stamp};
-use super::ledger::{How, Record, Trust, Trusted, Verdict, now};
+use super::ledger::{How, Trust, Trusted, Verdict};
 use super::manifest::Entry;
 use super::owner::Drafts;
 use super::place;
-use super::progress::{Progress, Watch};
+use super::progress::Watch;
 use super::sight::Sight;
 use super::store::Store;
 use super::verify;
@@ -148,6 +148,9 @@ pub fn ensure(
     };
     let path = path(store, entry, sight, precision);
     let (folder, name) = files::split(&path)?;
+    place::create(folder)?;
+    // At most what the original has: no type is wider than the one it is kept in upstream.
+    place::check_room(folder, bytes, &format!("the fast form of {}", entry.id))?;
     let drafts = Drafts::create(folder)?;
     let draft = drafts.path(name);
     let metadata = metadata_of(entry, bytes, &sha256, precision);
@@ -156,7 +159,7 @@ pub fn ensure(
         dtype: Some(dtype),
         metadata: metadata.into_iter().collect(),
     };
-    convert(source, &draft, &options, entry, watch)?;
+    drafting::convert(source, &draft, &options, entry, watch)?;
     let written = digest::of_file(&draft, entry, watch)?;
     if Stamp::at(source).ok() != sight.stamp {
         let message = format!(
@@ -166,7 +169,10 @@ pub fn ensure(
         return Err(CacheError::new(MODEL_CORRUPT, message));
     }
     files::publish(&draft, &path)?;
-    remember(store, entry, &path, written.sha256, written.stamp.bytes)?;
+    let trusted = Trusted::new(&written.sha256, How::Convert);
+    store
+        .ledger()
+        .trust(&entry.id, &path, trusted, Trust::Recorded)?;
     Ok(FastForm {
         id: entry.id.clone(),
         path,
@@ -192,64 +198,6 @@ fn hash_source(
             Err(CacheError::new(MODEL_CORRUPT, message))
         }
     }
-}
-
-/// Conversion that tells and can be cancelled.
-pub fn convert(
-    source: &Path,
-    draft: &Path,
-    options: &convert::Options,
-    entry: &Entry,
-    watch: Watch,
-) -> Result<(), CacheError> {
-    let mut step = |loaded: u64, total: u64| {
-        watch.step(&Progress {
-            phase: "convert",
-            model: &entry.id,
-            file: &entry.file,
-            loaded,
-            total: Some(total),
-        })
-    };
-    match convert::convert(source, draft, options, &mut step) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind == Kind::Cancelled => {
-            Err(CacheError::new(ABORTED, "the work was cancelled"))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn remember(
-    store: &Store,
-    entry: &Entry,
-    path: &Path,
-    sha256: String,
-    bytes: u64,
-) -> Result<(), CacheError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| place::refusal(path, &error))?;
-    let stamp = Stamp::at(&real).map_err(|error| place::refusal(path, &error))?;
-    let trusted = Trusted {
-        sha256: sha256.clone(),
-        bytes,
-        how: How::Convert,
-        forced: true,
-        url: None,
-        etag: None,
-        at: now(),
-    };
-    let verdict = Verdict::Sound {
-        trust: Trust::Recorded,
-    };
-    let record = Record {
-        trusted: Some(trusted),
-        ..Record::new(&entry.id, &real)
-    };
-    store
-        .ledger()
-        .write(&record.seen(stamp, Some(sha256), verdict))
 }
 
 fn metadata_of(
@@ -293,6 +241,32 @@ pub fn read_metadata(path: &Path) -> Option<BTreeMap<String, String>> {
         key.starts_with("pose4d.").then(|| (key.clone(), value))
     };
     Some(metadata.iter().filter_map(own).collect())
+}
+
+/// Whether `path`, a file of the cache, has the name of a fast form of `entry`.
+pub fn is_form_of(store: &Store, entry: &Entry, path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let folder = path.parent();
+    let own = Path::new(&entry.place);
+    let beside_place = folder == store.place(entry).parent();
+    let stems = |beside: bool| {
+        let names = std::iter::once(entry.place.as_str()).chain(entry.file_names());
+        names
+            .filter(move |_| beside)
+            .filter_map(|name| Path::new(name).file_stem()?.to_str())
+            .collect::<Vec<_>>()
+    };
+    PRECISIONS.iter().any(|precision| {
+        let end = format!(".{precision}.safetensors");
+        let Some(stem) = name.strip_suffix(&end) else {
+            return false;
+        };
+        let in_own_folder = folder == Some(&store.root().join("fast")) && stem == entry.id;
+        let side_by_side = stems(beside_place || folder == Some(store.root())).contains(&stem);
+        (in_own_folder || side_by_side) && own.file_name() != path.file_name()
+    })
 }
 
 /// Whether a file is a fast form, of which entry, and made from which hash.

@@ -153,9 +153,9 @@ pub fn entry_of<'a>(store: &'a Store, path: &Path) -> Option<&'a Entry> {
     }) {
         return Some(entry);
     }
-    if status::extension(path) == "safetensors" {
-        let (id, _) = fast::describe(path)?;
-        return store.manifest().entry(&id).ok();
+    let mut entries = store.manifest().entries();
+    if let Some(entry) = entries.find(|entry| fast::is_form_of(store, entry, path)) {
+        return Some(entry);
     }
     None
 }

@@ -18,6 +18,9 @@ use super::files::{self, Stamp};
 use super::place;
 
 const VERSION: u32 = 1;
+/// What must be, and what was seen: the two files of a record.
+const TRUSTED: &str = "trusted";
+const SEEN: &str = "seen";
 /// A record is well below this; anything larger is not ours.
 const MAX_RECORD: u64 = 1 << 20;
 
@@ -96,45 +99,79 @@ pub enum Verdict {
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
     pub stamp: Stamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
     pub verdict: Verdict,
     pub at: u64,
 }
 
+/// The hash of a state of the file that was sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct Hashed {
+    pub stamp: Stamp,
+    pub sha256: String,
+}
+
+/// Both halves of what is known. They are kept in files of their own: whoever looks at a file must
+/// not undo what somebody else just wrote about what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    pub(super) version: u32,
     pub id: String,
     pub path: PathBuf,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted: Option<Trusted>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
+    pub hashed: Option<Hashed>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Half {
+    version: u32,
+    id: String,
+    path: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trusted: Option<Trusted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<Seen>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hashed: Option<Hashed>,
+}
+
+impl Trusted {
+    pub fn new(sha256: &str, how: How) -> Self {
+        Self {
+            sha256: sha256.to_string(),
+            bytes: 0,
+            how,
+            forced: false,
+            url: None,
+            etag: None,
+            at: now(),
+        }
+    }
 }
 
 impl Record {
     pub fn new(id: &str, path: &Path) -> Self {
         Self {
-            version: VERSION,
             id: id.to_string(),
             path: path.to_path_buf(),
             trusted: None,
             seen: None,
+            hashed: None,
         }
     }
 
     /// The record after a look at the file.
-    pub fn seen(self, stamp: Stamp, sha256: Option<String>, verdict: Verdict) -> Self {
+    pub fn seen(self, stamp: Stamp, verdict: Verdict) -> Self {
         let at = now();
-        let seen = Some(Seen {
-            stamp,
-            sha256,
-            verdict,
-            at,
-        });
+        let seen = Some(Seen { stamp, verdict, at });
         Self { seen, ..self }
+    }
+
+    /// The record after all of a sound file was read.
+    pub fn hashed(self, stamp: Stamp, sha256: String) -> Self {
+        let hashed = Some(Hashed { stamp, sha256 });
+        Self { hashed, ..self }
     }
 
     /// What was seen, if the file is still the same.
@@ -144,7 +181,11 @@ impl Record {
 
     /// Its SHA-256, if the file is still the same and was hashed.
     pub fn hash(&self, stamp: Stamp) -> Option<&str> {
-        self.current(stamp)?.sha256.as_deref()
+        let hashed = self
+            .hashed
+            .as_ref()
+            .filter(|hashed| hashed.stamp == stamp)?;
+        Some(&hashed.sha256)
     }
 }
 
@@ -160,38 +201,82 @@ impl Ledger {
         Self { folder }
     }
 
-    fn file(&self, id: &str, path: &Path) -> PathBuf {
+    fn file(&self, id: &str, path: &Path, half: &str) -> PathBuf {
         let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
-        let name = format!("{id}.{}.json", digest::hex(&hash[..8]));
+        let name = format!("{id}.{}.{half}.json", digest::hex(&hash[..8]));
         self.folder.join(name)
     }
 
-    /// What is known about `path` (links resolved); an empty record when nothing is, or when the
-    /// record itself is damaged.
+    /// What is known about `path` (links resolved); nothing when nothing is, or when the records
+    /// themselves are damaged.
     pub fn read(&self, id: &str, path: &Path) -> Record {
-        let known = read_record(&self.file(id, path));
-        known
-            .filter(|record| record.id == id && record.path == path)
-            .unwrap_or_else(|| Record::new(id, path))
+        let half = |name: &str| {
+            read_half(&self.file(id, path, name)).filter(|half| half.id == id && half.path == path)
+        };
+        let seen = half(SEEN);
+        Record {
+            trusted: half(TRUSTED).and_then(|half| half.trusted),
+            hashed: seen.as_ref().and_then(|half| half.hashed.clone()),
+            seen: seen.and_then(|half| half.seen),
+            ..Record::new(id, path)
+        }
     }
 
-    pub fn write(&self, record: &Record) -> Result<(), CacheError> {
-        let text = serde_json::to_vec_pretty(record)
+    fn write(&self, record: &Record, name: &str) -> Result<(), CacheError> {
+        let is_seen = name == SEEN;
+        let half = Half {
+            version: VERSION,
+            id: record.id.clone(),
+            path: record.path.clone(),
+            trusted: record.trusted.clone().filter(|_| !is_seen),
+            seen: record.seen.clone().filter(|_| is_seen),
+            hashed: record.hashed.clone().filter(|_| is_seen),
+        };
+        let text = serde_json::to_vec_pretty(&half)
             .map_err(|error| CacheError::new(super::error::CACHE_IO, error.to_string()))?;
-        files::write_whole(&self.file(&record.id, &record.path), &text)
+        files::write_whole(&self.file(&record.id, &record.path, name), &text)
     }
 
-    /// Remembers where that is possible: a cache that cannot be written still answers questions.
+    /// Writes down what the file at `path` must be from now on, as it just was; gives its size.
+    pub fn trust(
+        &self,
+        id: &str,
+        path: &Path,
+        trusted: Trusted,
+        trust: Trust,
+    ) -> Result<u64, CacheError> {
+        let refusal = |error: std::io::Error| place::refusal(path, &error);
+        let real = path.canonicalize().map_err(refusal)?;
+        let stamp = Stamp::at(&real).map_err(refusal)?;
+        let sha256 = trusted.sha256.clone();
+        let record = Record {
+            trusted: Some(Trusted {
+                bytes: stamp.bytes,
+                ..trusted
+            }),
+            ..Record::new(id, &real)
+        };
+        let record = record.seen(stamp, Verdict::Sound { trust });
+        let record = record.hashed(stamp, sha256);
+        self.write(&record, TRUSTED)?;
+        self.write(&record, SEEN)?;
+        Ok(stamp.bytes)
+    }
+
+    /// Remembers what was seen, where that is possible: a cache that cannot be written still
+    /// answers questions.
     pub fn remember(&self, record: &Record) {
-        let _ = self.write(record);
+        let _ = self.write(record, SEEN);
     }
 
     pub fn forget(&self, id: &str, path: &Path) {
-        let _ = fs::remove_file(self.file(id, path));
+        for half in [TRUSTED, SEEN] {
+            let _ = fs::remove_file(self.file(id, path, half));
+        }
     }
 
-    /// Every record, with the file it is in.
-    pub fn all(&self) -> Vec<(PathBuf, Option<Record>)> {
+    /// Every file of records, and the path it speaks of; none when it cannot be read.
+    pub fn all(&self) -> Vec<(PathBuf, Option<PathBuf>)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let is_record = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
         let mut files: Vec<_> = entries
@@ -200,19 +285,19 @@ impl Ledger {
             .collect();
         files.sort();
         let read = |file: PathBuf| {
-            let record = read_record(&file);
-            (file, record)
+            let path = read_half(&file).map(|half| half.path);
+            (file, path)
         };
         files.into_iter().map(read).collect()
     }
 }
 
-fn read_record(file: &Path) -> Option<Record> {
+fn read_half(file: &Path) -> Option<Half> {
     let mut text = Vec::new();
     let file = fs::File::open(file).ok()?;
     file.take(MAX_RECORD).read_to_end(&mut text).ok()?;
-    let record: Record = serde_json::from_slice(&text).ok()?;
-    (record.version == VERSION).then_some(record)
+    let half: Half = serde_json::from_slice(&text).ok()?;
+    (half.version == VERSION).then_some(half)
 }
 
 /// Seconds since 1970.
@@ -236,25 +321,17 @@ mod tests {
     }
 
     fn record(sha256: &str) -> Record {
-        let seen = Seen {
-            stamp: stamp(),
-            sha256: Some(sha256.into()),
-            verdict: Verdict::Sound {
-                trust: Trust::Published,
-            },
-            at: now(),
-        };
-        Record {
-            seen: Some(seen),
-            ..Record::new("hmr2", Path::new("/a/b.ckpt"))
-        }
+        let trust = Trust::Published;
+        Record::new("hmr2", Path::new("/a/b.ckpt"))
+            .seen(stamp(), Verdict::Sound { trust })
+            .hashed(stamp(), sha256.into())
     }
 
     #[test]
     fn a_record_comes_back_and_speaks_of_one_state_only() {
         let root = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(root.path());
-        ledger.write(&record("aa")).unwrap();
+        ledger.write(&record("aa"), SEEN).unwrap();
         let back = ledger.read("hmr2", Path::new("/a/b.ckpt"));
         assert_eq!(back.hash(stamp()), Some("aa"));
         assert_eq!(
@@ -271,7 +348,7 @@ mod tests {
     fn a_damaged_record_is_no_record() {
         let root = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(root.path());
-        ledger.write(&record("aa")).unwrap();
+        ledger.write(&record("aa"), SEEN).unwrap();
         let (file, _) = ledger.all().remove(0);
         for text in ["", "{", "[]", "{\"version\":2}", "\0\0\0"] {
             fs::write(&file, text).unwrap();
@@ -288,7 +365,9 @@ mod tests {
                 let ledger = &ledger;
                 scope.spawn(move || {
                     for round in 0..20 {
-                        ledger.write(&record(&format!("{writer}-{round}"))).unwrap();
+                        ledger
+                            .write(&record(&format!("{writer}-{round}")), SEEN)
+                            .unwrap();
                         assert!(
                             ledger
                                 .read("hmr2", Path::new("/a/b.ckpt"))
@@ -306,6 +385,25 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_look_does_not_undo_what_the_file_must_be() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("model");
+        fs::write(&path, "x").unwrap();
+        let path = path.canonicalize().unwrap();
+        let ledger = Ledger::new(root.path());
+        // Read before, written after somebody else's download.
+        let slow = ledger.read("hmr2", &path);
+        let trusted = Trusted::new("aa", How::Download);
+        ledger
+            .trust("hmr2", &path, trusted, Trust::Recorded)
+            .unwrap();
+        ledger.remember(&slow.seen(stamp(), Verdict::Opens));
+        assert_eq!(ledger.read("hmr2", &path).trusted.unwrap().sha256, "aa");
+        ledger.forget("hmr2", &path);
+        assert_eq!(ledger.read("hmr2", &path), Record::new("hmr2", &path));
     }
 
     #[test]

@@ -60,6 +60,21 @@ pub fn refusal(path: &Path, error: &io::Error) -> CacheError {
     CacheError::new(code, format!("{path}: {what} ({error}){remedy}"))
 }
 
+/// Refuses when `bytes` more do not fit below `folder`, before any of them is written.
+pub fn check_room(folder: &Path, bytes: u64, what: &str) -> Result<(), CacheError> {
+    match fs4::available_space(folder) {
+        Ok(free) if free < bytes => Err(CacheError::new(
+            super::error::DISK_FULL,
+            format!(
+                "{what} needs {bytes} bytes in {}, and {free} are free; free some space, or set \
+                 POSE4D_CACHE_DIR to a folder on another disk",
+                folder.display()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +114,18 @@ mod tests {
         let error = root(None, &Surroundings::default()).unwrap_err();
         assert_eq!(error.code, CACHE_IO);
         assert!(error.message.contains("POSE4D_CACHE_DIR"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_both_numbers() {
+        let folder = std::env::temp_dir();
+        assert!(check_room(&folder, 1, "it").is_ok());
+        let error = check_room(&folder, u64::MAX / 2, "it").unwrap_err();
+        assert_eq!(error.code, super::super::error::DISK_FULL);
+        assert!(
+            error.message.contains(&(u64::MAX / 2).to_string()),
+            "{error}"
+        );
     }
 
     #[test]

@@ -33,8 +33,12 @@ impl Watch<'static> {
 }
 
 impl Watch<'_> {
+    pub fn is_cancelled(&self) -> bool {
+        (self.cancelled)()
+    }
+
     pub fn check(&self) -> Result<(), CacheError> {
-        if (self.cancelled)() {
+        if self.is_cancelled() {
             return Err(CacheError::new(ABORTED, "the work was cancelled"));
         }
         Ok(())
@@ -43,6 +47,6 @@ impl Watch<'_> {
     /// Tells how far it is; false when the work is to end.
     pub fn step(&self, progress: &Progress) -> bool {
         (self.tell)(progress);
-        !(self.cancelled)()
+        !self.is_cancelled()
     }
 }

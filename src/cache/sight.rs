@@ -56,14 +56,20 @@ impl Sight {
         self.origin == "cache"
     }
 
+    /// Whether the file is another one now than when it was looked at.
+    pub fn has_changed(&self) -> bool {
+        Stamp::at(&self.path).ok() != self.stamp
+    }
+
     pub fn rank(&self) -> u8 {
         match self.state {
-            // The user's own choice goes before everything that also works.
-            _ if self.origin == "given" && self.is_usable() => 4,
-            State::Verified { .. } => 3,
-            State::Unverified if !self.repacked => 2,
-            State::Unverified => 1,
             State::Faulty { .. } => 0,
+            // The user's own choice goes before everything that also works.
+            _ if self.origin == "given" => 5,
+            State::Unverified if self.repacked => 1,
+            State::Verified { .. } if self.repacked => 2,
+            State::Unverified => 3,
+            State::Verified { .. } => 4,
         }
     }
 
@@ -168,7 +174,7 @@ fn state(ledger: &Ledger, entry: &Entry, real: &Path, stamp: Stamp, repacked: bo
         },
         _ => State::Unverified,
     };
-    ledger.remember(&record.seen(stamp, None, verdict));
+    ledger.remember(&record.seen(stamp, verdict));
     state
 }
 

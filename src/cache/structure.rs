@@ -35,10 +35,8 @@ impl From<CheckpointError> for Fault {
         let wrong = match error.kind {
             Kind::Corrupt => Wrong::Corrupt,
             Kind::Hostile => Wrong::Hostile,
-            Kind::Missing => Wrong::Different,
-            Kind::NotFound | Kind::Io | Kind::Format | Kind::Unsupported | Kind::Cancelled => {
-                Wrong::Unreadable
-            }
+            Kind::Missing | Kind::Format => Wrong::Different,
+            Kind::NotFound | Kind::Io | Kind::Unsupported | Kind::Cancelled => Wrong::Unreadable,
         };
         Self {
             wrong,

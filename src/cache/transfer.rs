@@ -1,7 +1,7 @@
 //! Files in and out of the cache: import, export, conversion.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,18 +13,19 @@ use crate::checkpoint::open;
 
 use super::body;
 use super::digest;
+use super::drafting;
 use super::error::{
     CACHE_IO, CacheError, INVALID_ARGUMENT, LICENCE, MODEL_CORRUPT, MODEL_FILE, MODEL_HOSTILE,
     MODEL_UNAVAILABLE,
 };
-use super::fast;
 use super::files::{self, Stamp};
-use super::ledger::{How, Record, Trust, Trusted, Verdict, Wrong, now};
+use super::ledger::{How, Trust, Trusted, Wrong};
+use super::lookup;
 use super::manifest::{Entry, Origin};
 use super::owner::Drafts;
 use super::place;
 use super::progress::{Progress, Watch};
-use super::sight::{Sight, State};
+use super::sight::Sight;
 use super::status;
 use super::store::Store;
 use super::structure;
@@ -102,7 +103,15 @@ pub fn import(
         )?
     };
     let forced = converted || options.force || differs(entry, &hash).is_some();
-    let bytes = record(store, entry, &dest, &sha256, How::Import, forced)?;
+    let trust = match entry.sha256.as_deref() == Some(&sha256) {
+        true => Trust::Published,
+        false => Trust::Recorded,
+    };
+    let trusted = Trusted {
+        forced,
+        ..Trusted::new(&sha256, How::Import)
+    };
+    let bytes = store.ledger().trust(&entry.id, &dest, trusted, trust)?;
     let file_name = source
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -178,7 +187,7 @@ fn is_other_format(entry: &Entry, source: &Path) -> Result<bool, CacheError> {
     if kept_as(format) {
         return Ok(false);
     }
-    match target_of(&entry.format) {
+    match drafting::target_of(&entry.format) {
         Some(_) => Ok(true),
         None => Err(CacheError::new(
             MODEL_FILE,
@@ -188,15 +197,6 @@ fn is_other_format(entry: &Entry, source: &Path) -> Result<bool, CacheError> {
                 entry.format
             ),
         )),
-    }
-}
-
-fn target_of(format: &str) -> Option<Target> {
-    match format {
-        "torch" => Some(Target::Torch),
-        "pickle" => Some(Target::Pickle),
-        "safetensors" => Some(Target::Safetensors),
-        _ => None,
     }
 }
 
@@ -220,13 +220,13 @@ fn take_in(
     }
     let written = if converted {
         let options = convert::Options {
-            target: target_of(&entry.format),
+            target: drafting::target_of(&entry.format),
             ..convert::Options::default()
         };
-        fast::convert(source, &draft, &options, entry, watch)?;
+        drafting::convert(source, &draft, &options, entry, watch)?;
         digest::of_file(&draft, entry, watch)?.sha256
     } else {
-        copy(source, &draft, entry, watch)?;
+        drafting::copy(source, &draft, entry, watch)?;
         sha256.to_string()
     };
     files::publish(&draft, dest)?;
@@ -241,85 +241,6 @@ fn link_to(source: &Path, link: &Path) -> std::io::Result<()> {
 #[cfg(windows)]
 fn link_to(source: &Path, link: &Path) -> std::io::Result<()> {
     std::os::windows::fs::symlink_file(source, link)
-}
-
-/// Copies, and checks that what was written is what was read before: a copy is never a guess.
-fn copy(source: &Path, draft: &Path, entry: &Entry, watch: Watch) -> Result<String, CacheError> {
-    let reading = |error: std::io::Error| {
-        CacheError::new(
-            CACHE_IO,
-            format!("cannot read {}: {error}", source.display()),
-        )
-    };
-    let writing = |error: std::io::Error| place::refusal(draft, &error);
-    let mut from = File::open(source).map_err(reading)?;
-    let stamp = Stamp::of(&from.metadata().map_err(reading)?);
-    let mut to = File::create(draft).map_err(writing)?;
-    let mut piece = vec![0; 1 << 20];
-    let mut hash = Sha256::new();
-    let mut loaded = 0;
-    loop {
-        let n = from.read(&mut piece).map_err(reading)?;
-        if n == 0 {
-            break;
-        }
-        hash.update(&piece[..n]);
-        to.write_all(&piece[..n]).map_err(writing)?;
-        loaded += n as u64;
-        let progress = Progress {
-            phase: "copy",
-            model: &entry.id,
-            file: &entry.file,
-            loaded,
-            total: Some(stamp.bytes),
-        };
-        if !watch.step(&progress) {
-            watch.check()?;
-        }
-    }
-    if loaded != stamp.bytes || Stamp::of(&from.metadata().map_err(reading)?) != stamp {
-        let message = format!(
-            "{} changed while it was copied; try again",
-            source.display()
-        );
-        return Err(CacheError::new(CACHE_IO, message));
-    }
-    Ok(digest::hex(&hash.finalize()))
-}
-
-/// Writes down what a file of ours must be from now on; gives its size.
-pub fn record(
-    store: &Store,
-    entry: &Entry,
-    path: &Path,
-    sha256: &str,
-    how: How,
-    forced: bool,
-) -> Result<u64, CacheError> {
-    let refusal = |error: std::io::Error| place::refusal(path, &error);
-    let real = path.canonicalize().map_err(refusal)?;
-    let stamp = Stamp::at(&real).map_err(refusal)?;
-    let trusted = Trusted {
-        sha256: sha256.to_string(),
-        bytes: stamp.bytes,
-        how,
-        forced,
-        url: None,
-        etag: None,
-        at: now(),
-    };
-    let trust = if entry.sha256.as_deref() == Some(sha256) {
-        Trust::Published
-    } else {
-        Trust::Recorded
-    };
-    let record = Record {
-        trusted: Some(trusted),
-        ..Record::new(&entry.id, &real)
-    };
-    let record = record.seen(stamp, Some(sha256.to_string()), Verdict::Sound { trust });
-    store.ledger().write(&record)?;
-    Ok(stamp.bytes)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -342,23 +263,25 @@ pub fn export(
     watch: Watch,
 ) -> Result<Exported, CacheError> {
     let entry = store.manifest().entry(name)?;
-    let sight = usable(store, entry)?;
+    let sight = lookup::usable(store, entry)?;
     let own = status::extension(&sight.path);
     let asked = format.map(str::to_ascii_lowercase);
     let dest = if dest.is_dir() {
         let file = Path::new(&entry.file);
         match &asked {
-            Some(format) if !same_format(format, &own) => dest.join(file.with_extension(format)),
+            Some(format) if !drafting::same_format(format, &own) => {
+                dest.join(file.with_extension(format))
+            }
             _ => dest.join(file),
         }
     } else {
         dest.to_path_buf()
     };
     let asked = asked.unwrap_or_else(|| status::extension(&dest));
-    let is_convertible = target_of(&entry.format).is_some() || entry.precision.is_some();
-    let converted = is_convertible && !same_format(&asked, &own);
+    let is_convertible = drafting::target_of(&entry.format).is_some() || entry.precision.is_some();
+    let converted = is_convertible && !drafting::same_format(&asked, &own);
     let target = Target::from_extension(&asked);
-    if converted && target.is_none() || !is_convertible && !same_format(&asked, &own) {
+    if converted && target.is_none() || !is_convertible && !drafting::same_format(&asked, &own) {
         let message = format!(
             "cannot write {} as {asked:?}; formats: pt, pkl, h5, safetensors",
             entry.id
@@ -378,10 +301,10 @@ pub fn export(
             target,
             ..convert::Options::default()
         };
-        fast::convert(real, &draft, &options, entry, watch)?;
+        drafting::convert(real, &draft, &options, entry, watch)?;
         digest::of_file(&draft, entry, watch)?.sha256
     } else {
-        let sha256 = copy(real, &draft, entry, watch)?;
+        let sha256 = drafting::copy(real, &draft, entry, watch)?;
         check_copy(store, entry, &sight, &sha256)?;
         sha256
     };
@@ -420,43 +343,6 @@ fn check_copy(store: &Store, entry: &Entry, sight: &Sight, sha256: &str) -> Resu
     }
 }
 
-/// The best file of an entry, or an error that says what to do.
-pub fn usable(store: &Store, entry: &Entry) -> Result<Sight, CacheError> {
-    let first = store.sights(entry, &store.roots()).into_iter().next();
-    match first {
-        Some(sight) if sight.is_usable() => Ok(sight),
-        first => Err(unusable(entry, first.as_ref())),
-    }
-}
-
-/// Why an entry cannot be used, and what to do.
-pub fn unusable(entry: &Entry, sight: Option<&Sight>) -> CacheError {
-    let remedy = status::remedy(entry, sight);
-    let (code, what) = match sight {
-        None if entry.source == Origin::User => (LICENCE, format!("{} was not found", entry.file)),
-        None => (MODEL_UNAVAILABLE, format!("{} was not found", entry.file)),
-        Some(sight) => {
-            let (wrong, why) = match &sight.state {
-                State::Faulty { wrong, why } => (*wrong, why.as_str()),
-                _ => (Wrong::Unreadable, "not usable"),
-            };
-            let code = match wrong {
-                Wrong::Corrupt => MODEL_CORRUPT,
-                Wrong::Hostile => MODEL_HOSTILE,
-                Wrong::Different | Wrong::Unreadable => MODEL_FILE,
-            };
-            (code, format!("{}: {why}", sight.path.display()))
-        }
-    };
-    CacheError::new(code, format!("{}: {what}; {remedy}", entry.id))
-}
-
-/// Whether two extensions mean one format.
-fn same_format(a: &str, b: &str) -> bool {
-    a == b
-        || matches!((Target::from_extension(a), Target::from_extension(b)), (Some(a), Some(b)) if a == b)
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Converted {
@@ -478,7 +364,7 @@ pub fn convert(
     let invalid = |message: String| CacheError::new(INVALID_ARGUMENT, message);
     let (path, label) = match store.manifest().entry(input) {
         Ok(entry) if !Path::new(input).exists() => {
-            let sight = usable(store, entry)?;
+            let sight = lookup::usable(store, entry)?;
             (sight.real.unwrap_or(sight.path), entry.id.clone())
         }
         _ => (PathBuf::from(input), input.to_string()),

@@ -139,13 +139,12 @@ pub fn one(
     verified.bytes = Some(digest.stamp.bytes);
     verified.sha256 = Some(digest.sha256.clone());
     // A hash that was bad must not replace the one that showed it.
-    let known = match &verdict {
-        Verdict::Sound { .. } => Some(digest.sha256),
-        _ => record.seen.as_ref().and_then(|seen| seen.sha256.clone()),
-    };
-    store
-        .ledger()
-        .remember(&record.seen(digest.stamp, known, verdict));
+    let is_sound = verified.ok;
+    let mut record = record.seen(digest.stamp, verdict);
+    if is_sound {
+        record = record.hashed(digest.stamp, digest.sha256);
+    }
+    store.ledger().remember(&record);
     Ok(verified)
 }
 
@@ -212,15 +211,14 @@ fn judge(
 
 /// Other bytes under the same time of change: nobody wrote that, the disk lost it.
 fn has_rotted(record: &Record, digest: &Digest) -> Option<String> {
-    let seen = record.seen.as_ref()?;
-    let before = seen.sha256.as_ref()?;
-    let same_time = seen.stamp.modified == digest.stamp.modified
-        && seen.stamp.bytes == digest.stamp.bytes
-        && seen.stamp.inode == digest.stamp.inode;
-    (same_time && *before != digest.sha256).then(|| {
+    let before = record.hashed.as_ref()?;
+    let same_time = before.stamp.modified == digest.stamp.modified
+        && before.stamp.bytes == digest.stamp.bytes
+        && before.stamp.inode == digest.stamp.inode;
+    (same_time && before.sha256 != digest.sha256).then(|| {
         format!(
-            "its bytes changed although nobody wrote to it: SHA-256 {}, before {before}",
-            digest.sha256
+            "its bytes changed although nobody wrote to it: SHA-256 {}, before {}",
+            digest.sha256, before.sha256
         )
     })
 }

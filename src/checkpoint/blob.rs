@@ -26,6 +26,22 @@ pub enum Encoding {
     RawUnicode,
 }
 
+/// Decodes a piece of text: takes the piece, whether it is the last one and where to append what
+/// it says; returns the bytes used. See [`escapes`].
+pub type Decode = fn(&[u8], bool, &mut Vec<u8>) -> Parse<usize>;
+
+impl Encoding {
+    /// For bytes spelt as text: how they are read.
+    pub fn decoder(self) -> Option<Decode> {
+        match self {
+            Self::Raw | Self::Deflate => None,
+            Self::Latin1 => Some(latin1::decode),
+            Self::Escaped => Some(escapes::unescape),
+            Self::RawUnicode => Some(raw_unicode),
+        }
+    }
+}
+
 /// Bytes on demand. Cheap to clone; holds no data.
 #[derive(Clone)]
 pub struct Blob {
@@ -110,12 +126,10 @@ impl Blob {
             }
             sink(piece)
         };
-        match self.encoding {
-            Encoding::Raw => self.stream_raw(start, len, &mut checked)?,
-            Encoding::Deflate => self.stream_deflate(start, len, &mut checked)?,
-            Encoding::Latin1 => self.stream_text(start, len, latin1::decode, &mut checked)?,
-            Encoding::Escaped => self.stream_text(start, len, escapes::unescape, &mut checked)?,
-            Encoding::RawUnicode => self.stream_text(start, len, raw_unicode, &mut checked)?,
+        match (self.encoding, self.encoding.decoder()) {
+            (_, Some(decode)) => self.stream_text(start, len, decode, &mut checked)?,
+            (Encoding::Deflate, None) => self.stream_deflate(start, len, &mut checked)?,
+            (_, None) => self.stream_raw(start, len, &mut checked)?,
         }
         match (crc.map(crc32fast::Hasher::finalize), self.crc) {
             (Some(found), Some(expected)) => check_sum(found, expected),
@@ -157,8 +171,6 @@ impl Blob {
         check_length(total, self.len)
     }
 
-    /// Decodes text; `decode` takes a piece, whether it is the last one and where to append what
-    /// it says, and returns how many bytes it used.
     fn stream_text(&self, start: u64, len: u64, decode: Decode, sink: &mut Sink) -> Parse<()> {
         let mut cut = Cut::new(start, len, sink);
         let mut decoded = Vec::with_capacity(PIECE + 64);
@@ -195,9 +207,6 @@ impl Blob {
         }
     }
 }
-
-/// Decodes a piece of text: see [`escapes`].
-type Decode = fn(&[u8], bool, &mut Vec<u8>) -> Parse<usize>;
 
 fn raw_unicode(text: &[u8], last: bool, out: &mut Vec<u8>) -> Parse<usize> {
     escapes::raw_unicode(text, last, &mut |code| {

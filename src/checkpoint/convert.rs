@@ -179,7 +179,8 @@ impl Job<'_, '_> {
         let result = match target {
             Target::Safetensors => write::safetensors::write(out, entries, metadata, &mut feed),
             Target::Torch => write::torch::write(out, entries, &mut feed),
-            Target::Pickle | Target::Hdf5 => Err(Fault::unsupported("not written yet")),
+            Target::Pickle => write::pickle::write(out, entries, &mut feed),
+            Target::Hdf5 => write::hdf5::write(out, entries, &mut feed),
         };
         result.map_err(|fault| Failure {
             fault,

@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Contents, Opaque};
 use super::error::{Fault, Parse};
-use super::npy;
+use super::npy::Arrays;
 use super::source::Source;
 use super::zip::Archive;
 
@@ -14,22 +14,24 @@ pub fn looks_like<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
 /// Reads all arrays; members that hold none are listed.
 pub fn read(source: &Source) -> Parse<Contents> {
     let archive = Archive::open(source)?;
-    let mut contents = Contents::default();
+    let mut arrays = Arrays::default();
     for (member, blob) in archive.blobs() {
         let place = |fault: Fault| fault.within(format_args!("member {member:?}"));
         let blob = blob.map_err(place)?;
         // As numpy does: the extension is dropped from the name, the content decides.
-        let name = member.strip_suffix(".npy");
-        if name.is_none() && !npy::is_array(&blob).map_err(place)? {
-            contents.opaque.push(Opaque {
+        let array = member.strip_suffix(".npy");
+        let found = arrays.add(array.unwrap_or(member), &blob).map_err(place)?;
+        if !found && array.is_some() {
+            return Err(place(Fault::corrupt("not a .npy array, whatever its name")));
+        }
+        if !found {
+            arrays.contents.opaque.push(Opaque {
                 path: member.to_owned(),
                 class: "zip member without an array".into(),
             });
-            continue;
         }
-        npy::add(name.unwrap_or(member), blob, &mut contents).map_err(place)?;
     }
-    Ok(contents)
+    Ok(arrays.contents)
 }
 
 #[cfg(test)]

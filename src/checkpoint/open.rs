@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Contents, Format};
 use super::error::{CheckpointError, Fault, Kind, Parse};
 use super::source::{FileSource, Source, read_vec};
-use super::{npy, npz, safetensors, torch_legacy, torch_script, torch_zip, zip};
+use super::{hdf5, npy, npz, pickle, safetensors, torch_legacy, torch_script, torch_zip, zip};
 
 /// Opens a file of weights (or a YAML configuration) of any known format.
 pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, CheckpointError> {
@@ -24,7 +24,9 @@ pub fn open_source(source: Source, path: &Path) -> Result<Checkpoint, Checkpoint
 
 fn read(format: Format, source: &Source) -> Parse<Contents> {
     match format {
+        Format::Hdf5 => hdf5::read(source),
         Format::Npy => npy::read(source),
+        Format::Pickle => pickle::read(source),
         Format::Npz => npz::read(source),
         Format::Safetensors => safetensors::read(source),
         Format::TorchLegacy => torch_legacy::read(source),

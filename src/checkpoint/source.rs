@@ -28,6 +28,10 @@ pub struct FileSource {
 
 impl FileSource {
     pub fn open(path: &Path) -> io::Result<Self> {
+        // Opening a pipe would wait for somebody to write to it.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(not_a_file());
+        }
         Self::new(File::open(path)?)
     }
 
@@ -35,10 +39,7 @@ impl FileSource {
     pub fn new(file: File) -> io::Result<Self> {
         let data = file.metadata()?;
         if !data.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "expected a regular file, found a folder, pipe or device",
-            ));
+            return Err(not_a_file());
         }
         let len = data.len();
         Ok(Self { file, len })
@@ -47,6 +48,13 @@ impl FileSource {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "expected a regular file, found a folder, pipe or device",
+    )
 }
 
 impl ReadAt for FileSource {

@@ -10,7 +10,7 @@ use super::checkpoint::Contents;
 use super::error::{Fault, Parse};
 use super::pickle;
 use super::pickle::storage::{self, PersistentId, Storage, StorageView, Storages};
-use super::pickle::value::{Pickle, Value};
+use super::pickle::value::Pickle;
 use super::source::{Source, read_vec};
 use super::torch_zip::check_size;
 
@@ -44,18 +44,6 @@ pub fn tar_fault() -> Fault {
 pub fn read(source: &Source) -> Parse<Contents> {
     let (pickle, storages) = parse(source, 0, source.len())?;
     pickle::contents(&pickle, source, Some(&storages))
-}
-
-/// The storage in `bytes` that `torch.storage._load_from_bytes` is called with: a legacy file
-/// inside a pickle, whose object is one storage.
-pub fn nested_storage(source: &Source, start: u64, end: u64) -> Parse<Storage> {
-    let (pickle, storages) = parse(source, start, end)?;
-    match pickle.value(pickle.root) {
-        Value::Persistent(id) => storages.storage(&storage::persistent_id(&pickle, *id)?),
-        _ => Err(Fault::unsupported(
-            "a torch file inside the pickle that holds anything but one storage",
-        )),
-    }
 }
 
 /// The object's pickle, and where its storages are.
@@ -134,19 +122,10 @@ fn stored(source: &Source, claim: &PersistentId, at: u64, end: u64) -> Parse<Blo
 fn claims(object: &Pickle) -> Parse<HashMap<String, PersistentId>> {
     let mut claims = HashMap::new();
     for id in storage::persistent_ids(object) {
-        // A class with its source text, which whole models are saved with, is no storage.
-        if is_module(object, id) {
-            continue;
-        }
         let claim = storage::persistent_id(object, id)?;
         claims.entry(claim.key.clone()).or_insert(claim);
     }
     Ok(claims)
-}
-
-fn is_module(object: &Pickle, id: pickle::value::Id) -> bool {
-    let tag = object.items(id).and_then(|items| items.first());
-    tag.and_then(|&tag| object.text(tag)).as_deref() == Some("module")
 }
 
 /// The storages of one file.
@@ -190,3 +169,7 @@ fn part(blob: &Blob, view: &StorageView, id: &PersistentId) -> Parse<Blob> {
     })?;
     Blob::raw(&blob.source, offset, len)
 }
+
+#[cfg(test)]
+#[path = "torch_legacy_tests.rs"]
+mod tests;

@@ -232,3 +232,7 @@ pub fn check_size(id: &PersistentId, bytes: u64) -> Parse<()> {
         id.key, id.elements, id.dtype
     )))
 }
+
+#[cfg(test)]
+#[path = "torch_zip_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use crate::checkpoint::error::{Fault, Parse};
 
 pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, version and the longest form of the header's length.
-pub const PREFIX: usize = 12;
+const PREFIX: usize = 12;
 /// Longest header read, bytes; version 1 cannot write a longer one.
 const MAX_HEADER: usize = 64 << 10;
 
@@ -16,12 +16,10 @@ pub struct Header {
     pub shape: Vec<u64>,
 }
 
-/// Bytes before the values, from the file's first [`PREFIX`] bytes.
+/// Bytes before the values, from the file's first ones.
 pub fn size(start: &[u8]) -> Parse<usize> {
     if !start.starts_with(MAGIC) {
-        return Err(Fault::corrupt(
-            "not a .npy array: expected the bytes \\x93NUMPY at its start",
-        ));
+        return Err(no_magic());
     }
     let short = || Fault::corrupt("the .npy header is cut off");
     let (prefix, length) = match start.get(6..8).ok_or_else(short)? {
@@ -51,6 +49,10 @@ pub fn size(start: &[u8]) -> Parse<usize> {
         )));
     }
     Ok(prefix + length)
+}
+
+pub fn no_magic() -> Fault {
+    Fault::corrupt("not a .npy array: expected the bytes \\x93NUMPY at its start")
 }
 
 /// Reads the header from everything before the values.

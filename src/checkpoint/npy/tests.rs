@@ -75,7 +75,7 @@ fn fortran_order_and_big_endian_are_turned() {
 #[test]
 fn what_is_no_number_is_listed() {
     let cases = [
-        ("'|O'", "()", &b"\x80\x04N."[..], "numpy.object_"),
+        ("'|O'", "()", &b"\x80\x02cmodule\nClass\n."[..], "numpy.object_"),
         ("'<M8[ns]'", "(1,)", &[0; 8], "numpy.datetime64"),
         ("'<f16'", "(1,)", &[0; 16], "numpy.longdouble"),
         ("'|V3'", "(2,)", &[0; 6], "numpy.void"),
@@ -89,6 +89,16 @@ fn what_is_no_number_is_listed() {
         assert_eq!(contents.opaque, listed, "{descr}");
         assert!(contents.tensors.is_empty(), "{descr}");
     }
+}
+
+#[test]
+fn objects_are_read_as_pickles_and_nothing_is_run() {
+    let object = |pickle: &[u8]| parse(&file(1, &header("'|O'", "False", "()"), pickle));
+    assert_eq!(object(b"\x80\x02K\x07.").unwrap().values[ONLY], 7);
+    let hostile = object(b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.").err().unwrap();
+    assert!(hostile.message.contains("posix.system"), "{hostile}");
+    assert!(object(b"\x80\x02N.more").err().unwrap().message.contains("4 bytes follow"));
+    assert!(object(b"").is_err() && object(b"\x80\x02").is_err());
 }
 
 #[test]
@@ -111,6 +121,14 @@ fn texts_are_values() {
     );
     let contents = parse(&file(1, &header("'<U0'", "False", "()"), b"")).unwrap();
     assert_eq!(contents.values[ONLY], serde_json::json!(""));
+}
+
+#[test]
+fn many_texts_are_only_listed() {
+    for shape in ["(1000000,)", "(1000000000, 0)"] {
+        let contents = parse(&file(1, &header("'<U0'", "False", shape), b"")).unwrap();
+        assert_eq!(contents.opaque[0].class, "numpy.str_", "{shape}");
+    }
 }
 
 #[test]

@@ -6,19 +6,25 @@ use super::array::{self, Array};
 use super::layout::{Kind, Layout};
 use crate::checkpoint::error::Parse;
 
-/// Longest array of text that is read as values, bytes.
-const MAX_BYTES: u64 = 1 << 20;
-/// Most texts in it.
-const MAX_ITEMS: u64 = 1 << 16;
+/// What a text in a list costs besides its characters, bytes.
+const OVERHEAD: u64 = 64;
 
-pub fn is_short(array: &Array) -> bool {
-    let count = array.shape.iter().product::<u64>();
-    array.blob.len <= MAX_BYTES && count <= MAX_ITEMS
+/// Memory that the texts of an array take as values, and the lists they are in, at most.
+pub fn cost(array: &Array) -> u64 {
+    // Lists of empty lists cost something too.
+    let count = array
+        .shape
+        .iter()
+        .fold(1_u64, |n, &d| n.saturating_mul(d.max(1)));
+    count
+        .saturating_mul(1 + array.shape.len() as u64)
+        .saturating_mul(OVERHEAD)
+        .saturating_add(array.blob.len)
 }
 
 /// The texts, in lists as deep as the array has dimensions; one without dimensions is the text.
 pub fn value(array: &Array, layout: &Layout) -> Parse<Value> {
-    let bytes = array.blob.read(MAX_BYTES)?;
+    let bytes = array.blob.read(u64::MAX)?;
     let bytes = bytes.get(array.head.len()..).unwrap_or_default();
     let size = layout.size as usize;
     let texts: Vec<Value> = match size {

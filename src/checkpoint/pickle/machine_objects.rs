@@ -4,7 +4,7 @@ use super::super::error::{Fault, Parse};
 use super::arena::EMPTY_TUPLE;
 use super::machine::Machine;
 use super::opcodes::Op;
-use super::value::{Call, Coding, Global, Id, More, Object, Value};
+use super::value::{Call, Coding, Global, Id, More, Object, Pickle, Value};
 
 /// Longest name of a module or class.
 const MAX_GLOBAL: u64 = 512;
@@ -55,7 +55,13 @@ impl Machine {
             }
             Op::BinPersId => {
                 let id = self.pop()?;
-                self.push_new(Value::Persistent(id))
+                match module_class(&self.arena.pickle, id) {
+                    Some(class) => {
+                        self.push(class);
+                        Ok(())
+                    }
+                    None => self.push_new(Value::Persistent(id)),
+                }
             }
             _ => self.extension(op),
         }
@@ -141,4 +147,14 @@ impl Machine {
              the file knows; no checkpoint needs that"
         )))
     }
+}
+
+/// The class in `('module', class, file, source)`, by which torch's legacy format names the
+/// classes of models.
+fn module_class(pickle: &Pickle, id: Id) -> Option<Id> {
+    let &[tag, class, _, _] = pickle.items(id)? else {
+        return None;
+    };
+    let is_module = pickle.text(tag).is_some_and(|tag| tag == "module");
+    (is_module && pickle.global(class).is_some()).then_some(class)
 }

@@ -95,7 +95,8 @@ impl Machine {
             let run = self.arena.run(start, len, Coding::Raw, None)?;
             return self.push_new(Value::Big(run));
         }
-        let bytes = self.input.again(start, len as usize)?;
+        let mut bytes = self.input.again(start, len as usize)?;
+        shorten(&mut bytes);
         if bytes.len() <= 8 {
             let fill = if bytes.last().is_some_and(|&top| top >= 0x80) {
                 0xff
@@ -287,14 +288,17 @@ fn decimal_bytes(text: &str) -> Option<Vec<u8>> {
             (*byte, carry) = (!*byte).overflowing_add(u8::from(carry));
         }
     }
-    let fill = if text.starts_with('-') { 0xff } else { 0 };
-    while let [.., next, last] = *bytes
-        && last == fill
-        && (next >= 0x80) == (fill == 0xff)
+    shorten(&mut bytes);
+    Some(bytes)
+}
+
+/// Drops bytes on top that only repeat the sign.
+fn shorten(bytes: &mut Vec<u8>) {
+    while let [.., next, last @ (0 | 0xff)] = **bytes
+        && (next >= 0x80) == (last == 0xff)
     {
         bytes.pop();
     }
-    Some(bytes)
 }
 
 #[cfg(test)]

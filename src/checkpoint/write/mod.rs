@@ -3,6 +3,9 @@
 //! Each format's `write(out, tensors, feed)` asks `feed` for the bytes of one tensor after
 //! another, so that memory never holds more than a piece.
 
+pub mod hdf5;
+pub mod hdf5_types;
+pub mod pickle;
 pub mod safetensors;
 pub mod torch;
 pub mod zip;

@@ -15,9 +15,10 @@ use crate::checkpoint::source::{ReadAt, read_vec};
 const SIGNATURE: u32 = 0x0201_4b50;
 /// A directory entry without name, extra fields and comment.
 const ENTRY_SIZE: u64 = 46;
-/// Longest directory read, bytes: room for as many members as there may be tensors.
+/// Longest directory read, bytes.
 const MAX_DIRECTORY: u64 = 16 << 20;
-const MAX_MEMBERS: u64 = limits::MAX_TENSORS as u64;
+/// Most members: real archives hold some thousands.
+const MAX_MEMBERS: u64 = 1 << 16;
 
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 const PATCHED: u16 = 1 << 5;
