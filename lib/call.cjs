@@ -58,4 +58,4 @@ async function call(options, start) {
   }
 }
 
-module.exports = { Job, call, split }
+module.exports = { Job, call, checkSignal, split }

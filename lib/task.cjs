@@ -1,7 +1,7 @@
 'use strict'
 // One piece of work with files in the addon: told of its progress, ended by an AbortSignal.
 
-const { Job } = require('./call.cjs')
+const { Job, checkSignal } = require('./call.cjs')
 const { Pose4DError, invalid, native } = require('./errors.cjs')
 
 function checkListener(onProgress) {
@@ -14,6 +14,7 @@ function checkListener(onProgress) {
  * of `{ progress }`, then `{ result }` or `{ error }`.
  */
 async function task({ signal, onProgress }, start) {
+  checkSignal(signal)
   checkListener(onProgress)
   const job = new Job({ signal })
   let thrown
@@ -35,6 +36,8 @@ async function task({ signal, onProgress }, start) {
       }
       native(() => start(job.native, tell, Boolean(onProgress)))
     })
+    // The work may have been done before it could be stopped.
+    if (thrown) throw thrown.error
     if (error) throw new Pose4DError(error.code, error.message)
     return result
   } catch (error) {

@@ -1,5 +1,7 @@
 //! The keypoint sets by name, their order, and which of them a model measures.
 
+use super::body_joints::{HMR44, SMPLX45, SMPLX45_LIMBS};
+
 /// An ordered, named set of body keypoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeypointSet {
@@ -11,6 +13,10 @@ pub enum KeypointSet {
     Openpose25,
     /// The 24 joints of the SMPL body.
     Smpl24,
+    /// SMPL's joints with points of the face, the feet and the fingertips.
+    Smplx45,
+    /// HMR2's own: BODY_25 and 19 joints of other data sets.
+    Hmr44,
 }
 
 const BLAZEPOSE33: [&str; 33] = [
@@ -266,6 +272,20 @@ const SMPL24_EDGES: [(usize, usize); 23] = [
     (21, 23),
 ];
 
+const SMPLX45_EDGES: [(usize, usize); 44] = {
+    let mut edges = [(0, 0); 44];
+    let mut i = 0;
+    while i < 44 {
+        edges[i] = if i < 23 {
+            SMPL24_EDGES[i]
+        } else {
+            SMPLX45_LIMBS[i - 23]
+        };
+        i += 1;
+    }
+    edges
+};
+
 /// The side of the body a keypoint lies on, as the person themselves would say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -275,11 +295,13 @@ pub enum Side {
 }
 
 impl KeypointSet {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Blazepose33,
         Self::Coco17,
         Self::Openpose25,
         Self::Smpl24,
+        Self::Smplx45,
+        Self::Hmr44,
     ];
 
     /// The set of that public name (`"blazepose33"`, …); exact spelling.
@@ -294,6 +316,8 @@ impl KeypointSet {
             Self::Coco17 => "coco17",
             Self::Openpose25 => "openpose25",
             Self::Smpl24 => "smpl24",
+            Self::Smplx45 => "smplx45",
+            Self::Hmr44 => "hmr44",
         }
     }
 
@@ -304,6 +328,8 @@ impl KeypointSet {
             Self::Coco17 => &COCO17,
             Self::Openpose25 => &OPENPOSE25,
             Self::Smpl24 => &SMPL24,
+            Self::Smplx45 => &SMPLX45,
+            Self::Hmr44 => &HMR44,
         }
     }
 
@@ -312,8 +338,9 @@ impl KeypointSet {
         match self {
             Self::Blazepose33 => &BLAZEPOSE33_EDGES,
             Self::Coco17 => &COCO17_EDGES,
-            Self::Openpose25 => &OPENPOSE25_EDGES,
+            Self::Openpose25 | Self::Hmr44 => &OPENPOSE25_EDGES,
             Self::Smpl24 => &SMPL24_EDGES,
+            Self::Smplx45 => &SMPLX45_EDGES,
         }
     }
 
@@ -357,7 +384,7 @@ pub fn map_from_blazepose(set: KeypointSet) -> Option<Vec<usize>> {
     match set {
         KeypointSet::Blazepose33 => Some((0..BLAZEPOSE33.len()).collect()),
         KeypointSet::Coco17 => Some(COCO17_FROM_BLAZEPOSE33.to_vec()),
-        KeypointSet::Openpose25 | KeypointSet::Smpl24 => None,
+        _ => None,
     }
 }
 

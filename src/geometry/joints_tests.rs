@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn names_are_unique_and_as_many_as_the_name_says() {
-    for (set, count) in KeypointSet::ALL.into_iter().zip([33, 17, 25, 24]) {
+    for (set, count) in KeypointSet::ALL.into_iter().zip([33, 17, 25, 24, 45, 44]) {
         let unique: BTreeSet<_> = set.names().iter().collect();
         assert_eq!(
             (set.names().len(), unique.len()),
@@ -37,7 +37,7 @@ fn body_joints_carry_cocos_sigmas() {
 
 #[test]
 fn every_side_has_its_mirror() {
-    for (set, pairs) in KeypointSet::ALL.into_iter().zip([16, 8, 11, 9]) {
+    for (set, pairs) in KeypointSet::ALL.into_iter().zip([16, 8, 11, 9, 19, 17]) {
         let found = set.left_right_pairs();
         assert_eq!(found.len(), pairs, "{}", set.as_str());
         for (left, right) in found {

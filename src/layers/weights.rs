@@ -76,6 +76,12 @@ pub struct Weights {
     prefix: String,
 }
 
+/// A tensor of whole numbers.
+pub struct Integers {
+    pub values: Vec<i64>,
+    pub shape: Vec<u64>,
+}
+
 struct Shared {
     checkpoint: Checkpoint,
     mapping: Option<Mapping>,
@@ -146,7 +152,40 @@ impl Weights {
     /// A tensor that is missing or of another shape is noted, and a stand-in of the right shape
     /// given, so that [`Weights::finish`] can name everything that is wrong and not only the first.
     pub fn get(&self, name: &str, shape: &[i64]) -> Result<Param, WeightsError> {
-        self.take(name, shape, None)
+        self.take(name, shape, None, self.shared.options.precision)
+    }
+
+    /// As [`Weights::get`], in a precision of its own.
+    pub fn get_in(
+        &self,
+        name: &str,
+        shape: &[i64],
+        precision: DType,
+    ) -> Result<Param, WeightsError> {
+        self.take(name, shape, None, precision)
+    }
+
+    /// The shape of `name` as the checkpoint has it.
+    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        let stored = self.shared.names.get(&self.full(name))?;
+        let tensor = self.shared.checkpoint.get(stored).ok()?;
+        let dimension = |&d: &u64| i64::try_from(d).ok();
+        tensor.shape.iter().map(dimension).collect()
+    }
+
+    /// The names below this prefix, without it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.shared.names.keys();
+        names.filter_map(|name| name.strip_prefix(&self.prefix))
+    }
+
+    pub fn device(&self) -> Device {
+        self.shared.options.device
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        self.shared.checkpoint.path()
     }
 
     /// As [`Weights::get`], for a tensor that must be of type `dtype` and keeps it.
@@ -156,7 +195,28 @@ impl Weights {
         shape: &[i64],
         dtype: DType,
     ) -> Result<Param, WeightsError> {
-        self.take(name, shape, Some(dtype))
+        self.take(name, shape, Some(dtype), dtype)
+    }
+
+    /// Whole numbers of any type, as they lie in memory, and their shape; `None` when there are
+    /// none called `name`.
+    pub fn integers(&self, name: &str) -> Result<Option<Integers>, WeightsError> {
+        let full = self.full(name);
+        let Some(stored) = self.shared.names.get(&full) else {
+            return Ok(None);
+        };
+        let tensor = self.shared.checkpoint.get(stored)?;
+        let bytes = self.shared.checkpoint.read(stored)?;
+        let values = integers(tensor.dtype, &bytes).ok_or_else(|| {
+            Fault::unsupported(format!("whole numbers expected, {} found", tensor.dtype))
+                .within(format_args!("tensor {stored:?}"))
+                .at(self.shared.checkpoint.path())
+        })?;
+        self.recorder().applied(&full);
+        Ok(Some(Integers {
+            values,
+            shape: tensor.shape.clone(),
+        }))
     }
 
     /// Ends the loading: an error when something is missing, unused or wrong that `tolerance`
@@ -185,21 +245,22 @@ impl Weights {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, name: &str, shape: &[i64], exact: Option<DType>) -> Result<Param, WeightsError> {
+    fn take(
+        &self,
+        name: &str,
+        shape: &[i64],
+        exact: Option<DType>,
+        precision: DType,
+    ) -> Result<Param, WeightsError> {
         let full = self.full(name);
         let wanted = Wanted {
             name: full.clone(),
             shape: shape.iter().map(|&d| d.unsigned_abs()).collect(),
             dtype: exact,
         };
-        let precision = self.shared.options.precision;
         let Some(stored) = self.shared.names.get(&full) else {
             self.recorder().missing(wanted);
-            return stand_in(
-                shape,
-                exact.unwrap_or(precision),
-                self.shared.options.device,
-            );
+            return stand_in(shape, precision, self.shared.options.device);
         };
         let tensor = self.shared.checkpoint.get(stored)?;
         let fits = exact.map_or(tensor.dtype.is_float(), |dtype| dtype == tensor.dtype);
@@ -209,11 +270,7 @@ impl Weights {
                 found_shape: tensor.shape.clone(),
                 found_dtype: tensor.dtype,
             });
-            return stand_in(
-                shape,
-                exact.unwrap_or(precision),
-                self.shared.options.device,
-            );
+            return stand_in(shape, precision, self.shared.options.device);
         }
         self.recorder().applied(&full);
         let to = exact.unwrap_or_else(|| Caster::result(tensor.dtype, precision));
@@ -306,6 +363,29 @@ fn strides(shape: &[i64]) -> Vec<i64> {
         strides[axis - 1] = strides[axis] * shape[axis];
     }
     strides
+}
+
+fn integers(dtype: DType, bytes: &[u8]) -> Option<Vec<i64>> {
+    macro_rules! from {
+        ($type:ty) => {{
+            let words = bytes.as_chunks().0.iter();
+            // Beyond i64 there is no index: such a number stays one that no table has.
+            words
+                .map(|&w| i64::try_from(<$type>::from_le_bytes(w)).unwrap_or(i64::MAX))
+                .collect()
+        }};
+    }
+    Some(match dtype {
+        DType::U8 => from!(u8),
+        DType::I8 => from!(i8),
+        DType::U16 => from!(u16),
+        DType::I16 => from!(i16),
+        DType::U32 => from!(u32),
+        DType::I32 => from!(i32),
+        DType::U64 => from!(u64),
+        DType::I64 => from!(i64),
+        _ => return None,
+    })
 }
 
 fn kind(dtype: DType) -> Result<Kind, Fault> {

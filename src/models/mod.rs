@@ -2,3 +2,4 @@
 
 pub mod blazepose;
 pub mod regnety;
+pub mod vit;

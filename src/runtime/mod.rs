@@ -2,4 +2,5 @@
 
 pub mod libtorch;
 pub mod memory;
+pub mod symbols;
 pub mod threads;

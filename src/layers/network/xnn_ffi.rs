@@ -6,6 +6,8 @@
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
+use crate::runtime::symbols::function;
+
 /// `xnn_operator_t`
 pub type Operator = *mut c_void;
 /// `enum xnn_status`; 0 is success.
@@ -135,35 +137,14 @@ pub fn load() -> Result<&'static Xnn, &'static str> {
     LOADED.get_or_init(find).as_ref().map_err(String::as_str)
 }
 
-#[cfg(unix)]
 fn find() -> Result<Xnn, String> {
-    use libloading::os::unix::{Library, RTLD_LAZY};
-    // Only what is already mapped: opening another copy would start a second libtorch.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const RTLD_NOLOAD: i32 = 4;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const RTLD_NOLOAD: i32 = 0x10;
-    let names = [
-        "libtorch_cpu.so",
-        "@rpath/libtorch_cpu.dylib",
-        "libtorch_cpu.dylib",
-    ];
-    let library = names
-        .iter()
-        // SAFETY: a mapped library is only referenced again; no initialiser runs.
-        .find_map(|name| unsafe { Library::open(Some(*name), RTLD_LAZY | RTLD_NOLOAD) }.ok())
-        .unwrap_or_else(Library::this);
-    // libtorch stays for the life of the process, and so must the handle.
-    let library: &'static Library = Box::leak(Box::new(library));
-    fn symbol<T: Copy>(library: &'static Library, name: &str) -> Result<T, String> {
+    fn symbol<T: Copy>(name: &str) -> Result<T, String> {
         // SAFETY: the types above are those of xnnpack.h of the pinned libtorch.
-        unsafe { library.get::<T>(name.as_bytes()) }
-            .map(|s| *s)
-            .map_err(|_| format!("this libtorch does not export {name}"))
+        unsafe { function(name) }.ok_or_else(|| format!("this libtorch does not export {name}"))
     }
     macro_rules! symbol {
         ($name:literal) => {
-            symbol(library, $name)?
+            symbol($name)?
         };
     }
     let initialize: Initialize = symbol!("xnn_initialize");
@@ -184,9 +165,4 @@ fn find() -> Result<Xnn, String> {
         run: symbol!("xnn_run_operator"),
         delete: symbol!("xnn_delete_operator"),
     })
-}
-
-#[cfg(not(unix))]
-fn find() -> Result<Xnn, String> {
-    Err("XNNPACK is not exported by libtorch on this platform".into())
 }
