@@ -15,6 +15,7 @@ mod jpeg_pixels;
 mod jpeg_stream;
 pub mod limits;
 pub mod pixels;
+pub mod resize;
 mod sniff;
 mod solve;
 pub mod warp;

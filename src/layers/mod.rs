@@ -1,6 +1,7 @@
 //! Floor 3: blocks shared by models.
 
 pub mod attention;
+pub mod detection;
 pub mod linear;
 pub mod network;
 pub mod norm;

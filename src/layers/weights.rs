@@ -51,6 +51,16 @@ pub struct Param {
     _mapping: Option<Mapping>,
 }
 
+impl Param {
+    /// A tensor computed from others, such as folded weights.
+    pub fn owned(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            _mapping: None,
+        }
+    }
+}
+
 impl Deref for Param {
     type Target = Tensor;
 
@@ -143,6 +153,11 @@ impl Weights {
 
     pub fn contains(&self, name: &str) -> bool {
         self.shared.names.contains_key(&self.full(name))
+    }
+
+    /// Libtorch's name of the working precision.
+    pub fn kind(&self) -> Kind {
+        kind(self.shared.options.precision).unwrap_or(Kind::Float)
     }
 
     /// The real numbers called `name` in the working precision.

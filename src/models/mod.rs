@@ -3,5 +3,6 @@
 pub mod blazepose;
 pub mod error;
 pub mod hmr2;
+pub mod regnety;
 pub mod smpl;
 pub mod vit;

@@ -13,6 +13,7 @@
 )]
 
 mod arrays;
+mod detectors;
 mod engine;
 mod hmr2;
 mod masks;
@@ -59,13 +60,17 @@ fn main() -> ExitCode {
             report.fail(format!("{}: {error}", case.display()));
         }
     }
-    for case in folders(&goldens, "hmr2") {
-        if !wanted("hmr2") {
-            break;
-        }
-        for run in [smpl::run, hmr2::run] {
-            if let Err(error) = run(&case, &mut report) {
-                report.fail(format!("{}: {error}", case.display()));
+    type Run = fn(&Path, &mut Report) -> Result<(), String>;
+    let networks: [(&str, &[Run]); 2] = [
+        ("hmr2", &[smpl::run, hmr2::run]),
+        ("regnet", &[detectors::regnet]),
+    ];
+    for (model, runs) in networks.into_iter().filter(|(model, _)| wanted(model)) {
+        for case in folders(&goldens, model) {
+            for run in runs {
+                if let Err(error) = run(&case, &mut report) {
+                    report.fail(format!("{}: {error}", case.display()));
+                }
             }
         }
     }

@@ -1,0 +1,193 @@
+//! Box heads: from a pooled region to classes and a better box; and the final choice.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::boxes::{self, Box4};
+use super::conv::{Conv, Use};
+use super::nms::batched_nms;
+use super::rpn::floats;
+use crate::layers::weights::{Param, Weights, WeightsError};
+
+/// Pooled places per side.
+pub const POOLED: usize = 7;
+
+/// Convolutions, fully connected layers, and two linear predictors.
+pub struct BoxHead {
+    convs: Vec<Conv>,
+    linears: Vec<Linear>,
+    classes: Linear,
+    deltas: Linear,
+    /// Divisors of the deltas (x, y, width, height).
+    pub weights: [f32; 4],
+}
+
+struct Linear {
+    weight: Param,
+    bias: Param,
+}
+
+impl Linear {
+    fn load(weights: &Weights, name: &str, inputs: i64) -> Result<Self, WeightsError> {
+        let own = weights.sub(name);
+        let out = own.shape("weight").map_or(0, |shape| shape[0]);
+        Ok(Self {
+            weight: own.get("weight", &[out, inputs])?,
+            bias: own.get("bias", &[out])?,
+        })
+    }
+
+    fn outputs(&self) -> i64 {
+        self.bias.size()[0]
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        x.f_linear(&self.weight, Some(&*self.bias))
+    }
+}
+
+/// What a head says of each box.
+pub struct Predictions {
+    /// `(boxes, classes + 1)`; the last column is "nothing".
+    pub logits: Tensor,
+    /// `(boxes, 4)`, or `(boxes, 4 * classes)` when each class has its own.
+    pub deltas: Tensor,
+}
+
+impl BoxHead {
+    /// Reads a head (`conv1`, …, `fc1`, …) and its predictor (`cls_score`, `bbox_pred`).
+    pub fn load(
+        head: &Weights,
+        predictor: &Weights,
+        channels: i64,
+        weights: [f32; 4],
+    ) -> Result<Self, WeightsError> {
+        let mut convs: Vec<Conv> = Vec::new();
+        let mut width = channels;
+        while head.contains(&format!("conv{}.weight", convs.len() + 1)) {
+            let name = format!("conv{}", convs.len() + 1);
+            let relu = Use {
+                stride: 1,
+                relu: true,
+            };
+            let conv = Conv::load(head, &name, &format!("{name}.norm"), width, relu)?;
+            width = conv.out_channels();
+            convs.push(conv);
+        }
+        let mut inputs = width * (POOLED * POOLED) as i64;
+        let mut linears: Vec<Linear> = Vec::new();
+        while head.contains(&format!("fc{}.weight", linears.len() + 1)) {
+            let linear = Linear::load(head, &format!("fc{}", linears.len() + 1), inputs)?;
+            inputs = linear.outputs();
+            linears.push(linear);
+        }
+        Ok(Self {
+            convs,
+            linears,
+            classes: Linear::load(predictor, "cls_score", inputs)?,
+            deltas: Linear::load(predictor, "bbox_pred", inputs)?,
+            weights,
+        })
+    }
+
+    /// `pooled`: `(boxes, channels, 7, 7)`.
+    pub fn forward(&self, pooled: &Tensor) -> Result<Predictions, TchError> {
+        let mut x = pooled.shallow_clone();
+        for conv in &self.convs {
+            x = conv.forward(&x)?;
+        }
+        let mut x = x.f_flatten(1, -1)?;
+        for linear in &self.linears {
+            x = linear.forward(&x)?.f_relu_()?;
+        }
+        Ok(Predictions {
+            logits: self.classes.forward(&x)?,
+            deltas: self.deltas.forward(&x)?,
+        })
+    }
+}
+
+impl Predictions {
+    /// `(boxes, classes + 1)` probabilities, on the CPU in single precision.
+    pub fn probabilities(&self) -> Result<Tensor, TchError> {
+        self.logits
+            .f_softmax(-1, Kind::Float)?
+            .f_to_device(tch::Device::Cpu)
+    }
+
+    /// Every box moved by its deltas: one box each, or one per class.
+    pub fn refine(&self, from: &[Box4], weights: [f32; 4]) -> Result<Vec<Vec<Box4>>, TchError> {
+        let per_box = self.deltas.size()[1] as usize;
+        let deltas = floats(&self.deltas)?;
+        let refined = |(&b, deltas): (&Box4, &[f32])| {
+            let (deltas, _) = deltas.as_chunks::<4>();
+            deltas
+                .iter()
+                .map(|&d| boxes::apply_deltas(b, d, weights))
+                .collect()
+        };
+        Ok(from
+            .iter()
+            .zip(deltas.chunks_exact(per_box.max(4)))
+            .map(refined)
+            .collect())
+    }
+}
+
+/// Something found: where, what, how surely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    pub bounds: Box4,
+    pub score: f32,
+    pub class: usize,
+}
+
+/// Which detections are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// A class's probability must be above this.
+    pub score: f32,
+    /// Boxes of one class that overlap more are one.
+    pub overlap: f32,
+    /// Most detections of an image.
+    pub top: usize,
+}
+
+/// The final detections of an image of `width` × `height`, best first.
+///
+/// `probabilities`: `(boxes, classes + 1)`; `boxes`: one box each, or one per class.
+pub fn choose(
+    boxes: &[Vec<Box4>],
+    probabilities: &Tensor,
+    (width, height): (f32, f32),
+    choice: &Choice,
+) -> Result<Vec<Detection>, TchError> {
+    let columns = probabilities.size()[1] as usize;
+    let scores = floats(probabilities)?;
+    let mut found = Vec::new();
+    for (own, scores) in boxes.iter().zip(scores.chunks_exact(columns)) {
+        let whole =
+            own.iter().all(|&b| boxes::is_finite(b)) && scores.iter().all(|s| s.is_finite());
+        if !whole {
+            continue;
+        }
+        for (class, &score) in scores[..columns - 1].iter().enumerate() {
+            let Some(&b) = own.get(if own.len() == 1 { 0 } else { class }) else {
+                continue;
+            };
+            if score > choice.score {
+                let bounds = boxes::clip(b, width, height);
+                found.push(Detection {
+                    bounds,
+                    score,
+                    class,
+                });
+            }
+        }
+    }
+    let bounds: Vec<Box4> = found.iter().map(|d| d.bounds).collect();
+    let scores: Vec<f32> = found.iter().map(|d| d.score).collect();
+    let classes: Vec<usize> = found.iter().map(|d| d.class).collect();
+    let mut kept = batched_nms(&bounds, &scores, &classes, choice.overlap);
+    kept.truncate(choice.top);
+    Ok(kept.into_iter().map(|i| found[i]).collect())
+}

@@ -1,0 +1,76 @@
+//! From a photo to a detector's input, and its boxes back.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::heads::Detection;
+use crate::imaging::pixels::Rgb8;
+
+/// Width and height with the short side `short`, unless the long one would exceed `long`.
+///
+/// detectron2 02b5c4e, `ResizeShortestEdge.get_output_shape`.
+pub fn fit(width: usize, height: usize, short: usize, long: usize) -> (usize, usize) {
+    let (w, h) = (width as f64, height as f64);
+    let scale = short as f64 / w.min(h);
+    let (mut new_w, mut new_h) = if h < w {
+        (scale * w, short as f64)
+    } else {
+        (short as f64, scale * h)
+    };
+    let largest = new_w.max(new_h);
+    if largest > long as f64 {
+        let scale = long as f64 / largest;
+        (new_w, new_h) = (new_w * scale, new_h * scale);
+    }
+    // A sliver's short side would vanish.
+    let round = |v: f64| ((v + 0.5) as usize).max(1);
+    (round(new_w), round(new_h))
+}
+
+/// The statistics a network was trained with, in the order of its channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalise {
+    pub bgr: bool,
+    pub mean: [f32; 3],
+    pub deviation: [f32; 3],
+}
+
+impl Normalise {
+    /// `(1, 3, height, width)`: the image top left, zeros beyond it.
+    pub fn tensor(
+        &self,
+        image: &Rgb8,
+        [width, height]: [usize; 2],
+        kind: Kind,
+    ) -> Result<Tensor, TchError> {
+        let mut planes = vec![0.0_f32; 3 * width * height];
+        for (channel, plane) in planes.chunks_exact_mut(width * height).enumerate() {
+            let from = if self.bgr { 2 - channel } else { channel };
+            let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
+            let rows = image.data.chunks_exact(image.width * 3);
+            for (out, row) in plane.chunks_exact_mut(width).zip(rows) {
+                for (out, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
+                    *out = (f32::from(pixel[from]) - mean) / deviation;
+                }
+            }
+        }
+        Tensor::f_from_slice(&planes)?
+            .f_reshape([1, 3, height as i64, width as i64])?
+            .f_to_kind(kind)
+    }
+}
+
+/// Boxes of the resized image in pixels of the original; those that become empty are dropped.
+pub fn to_original(detections: &[Detection], resized: &Rgb8, original: &Rgb8) -> Vec<Detection> {
+    let (width, height) = (original.width as f64, original.height as f64);
+    let sx = (width / resized.width as f64) as f32;
+    let sy = (height / resized.height as f64) as f32;
+    detections
+        .iter()
+        .filter_map(|d| {
+            let [x1, y1, x2, y2] = d.bounds;
+            let scaled = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
+            let bounds = super::boxes::clip(scaled, width as f32, height as f32);
+            (bounds[2] > bounds[0] && bounds[3] > bounds[1]).then_some(Detection { bounds, ..*d })
+        })
+        .collect()
+}
