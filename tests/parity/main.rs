@@ -61,9 +61,10 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 2] = [
+    let networks: [(&str, &[Run]); 3] = [
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),
+        ("vitdet", &[detectors::vitdet]),
     ];
     for (model, runs) in networks.into_iter().filter(|(model, _)| wanted(model)) {
         for case in folders(&goldens, model) {
