@@ -15,6 +15,9 @@ const CANONICAL_SIZE: f32 = 224.0;
 const CANONICAL_LEVEL: f32 = 4.0;
 const FIRST_LEVEL: f32 = 2.0;
 
+/// Numbers gathered at once where libtorch's operators do the pooling.
+const GATHERED: usize = 1 << 26;
+
 /// The levels of a pyramid, ready to pool from.
 pub struct Pooler {
     maps: Vec<Map>,
@@ -39,15 +42,34 @@ impl Pooler {
         let channels = self.maps.first().map_or(0, |map| map.channels);
         let kind = self.maps.first().map_or(Kind::Float, |map| map.kind);
         let shape = [boxes.len(), size, size, channels].map(|d| d as i64);
-        let pooled = Tensor::f_empty(shape, (kind, Device::Cpu))?;
+        let pooled = Tensor::f_empty(shape, (kind, self.device))?;
         match kind {
+            _ if self.device != Device::Cpu => self.gather(boxes, size, &pooled)?,
             Kind::BFloat16 => self.fill::<bf16>(boxes, size, &pooled)?,
             _ => self.fill::<f32>(boxes, size, &pooled)?,
         }
-        pooled
-            .f_permute([0, 3, 1, 2])?
-            .f_to_device(self.device)?
-            .f_to_kind(self.kind)
+        pooled.f_permute([0, 3, 1, 2])?.f_to_kind(self.kind)
+    }
+
+    /// On a device of its own memory: each level's boxes by libtorch's own operators, into `out`.
+    fn gather(&self, boxes: &[Box4], size: usize, out: &Tensor) -> Result<(), TchError> {
+        for (level, map) in self.maps.iter().enumerate() {
+            let scale = 0.25 / (1_u32 << level) as f32;
+            let own = boxes.iter().enumerate();
+            let own = own.filter(|(_, b)| level_of(**b, self.maps.len()) == level);
+            let taps = |(i, b): (usize, &Box4)| (i as i64, BinTaps::new(map, *b, scale, size));
+            let (rows, taps): (Vec<i64>, Vec<BinTaps>) = own.map(taps).unzip();
+            let mut done = 0;
+            while done < rows.len() {
+                let count = map.at_once(&taps[done..], size);
+                let pooled = map.gather(&taps[done..done + count], size)?;
+                let place = Tensor::f_from_slice(&rows[done..done + count])?;
+                let place = place.f_to_device(out.device())?;
+                let _ = out.shallow_clone().f_index_copy_(0, &place, &pooled)?;
+                done += count;
+            }
+        }
+        Ok(())
     }
 
     fn fill<T: Number>(&self, boxes: &[Box4], size: usize, out: &Tensor) -> Result<(), TchError> {
@@ -96,7 +118,6 @@ impl Map {
             _ => Kind::Float,
         };
         let data = level
-            .f_to_device(Device::Cpu)?
             .f_to_kind(kind)?
             .f_permute([0, 2, 3, 1])?
             .f_contiguous()?;
@@ -107,6 +128,57 @@ impl Map {
             kind,
             data,
         })
+    }
+
+    /// How many of the boxes to pool at once, so that what is gathered stays small.
+    fn at_once(&self, taps: &[BinTaps], size: usize) -> usize {
+        let mut most = 1;
+        for (count, taps) in taps.iter().enumerate() {
+            most = most.max(taps.longest());
+            let each = size * size * most * most * self.channels;
+            if count > 0 && (count + 1) * each > GATHERED {
+                return count;
+            }
+        }
+        taps.len()
+    }
+
+    /// `[boxes, size, size, channels]`
+    fn gather(&self, taps: &[BinTaps], size: usize) -> Result<Tensor, TchError> {
+        let longest = taps.iter().map(BinTaps::longest).max().unwrap_or(1);
+        let device = self.data.device();
+        let (n, size, t) = (taps.len() as i64, size as i64, longest as i64);
+        let axis = |of: fn(&BinTaps) -> &Vec<Vec<(usize, f32)>>, shape: [i64; 5]| {
+            let (mut places, mut weights) = (Vec::new(), Vec::new());
+            for bin in taps.iter().flat_map(of) {
+                let filled = bin.iter().copied().chain(std::iter::repeat((0, 0.0)));
+                for (place, weight) in filled.take(longest) {
+                    places.push(place as i64);
+                    weights.push(weight);
+                }
+            }
+            let sent = |t: Tensor| t.f_to_device(device)?.f_reshape(shape);
+            let both = (
+                Tensor::f_from_slice(&places)?,
+                Tensor::f_from_slice(&weights)?,
+            );
+            Ok::<_, TchError>((sent(both.0)?, sent(both.1)?))
+        };
+        let (y, down) = axis(|taps| &taps.rows, [n, size, t, 1, 1])?;
+        let (x, across) = axis(|taps| &taps.columns, [n, 1, 1, size, t])?;
+        let places = y
+            .f_mul_scalar(self.width as i64)?
+            .f_add(&x)?
+            .f_reshape([-1])?;
+        let weights = down.f_mul(&across)?.f_unsqueeze(5)?;
+        let channels = self.channels as i64;
+        self.data
+            .f_reshape([-1, channels])?
+            .f_index_select(0, &places)?
+            .f_reshape([n, size, t, size, t, channels])?
+            .f_mul(&weights)?
+            .f_sum_dim_intlist([2_i64, 4].as_slice(), false, Kind::Float)?
+            .f_to_kind(self.kind)
     }
 
     fn values<T: Number>(&self) -> &[T] {
@@ -124,6 +196,12 @@ struct BinTaps {
 }
 
 impl BinTaps {
+    /// The most places a bin looks at along an axis.
+    fn longest(&self) -> usize {
+        let each = self.rows.iter().chain(&self.columns).map(Vec::len);
+        each.max().unwrap_or(0).max(1)
+    }
+
     fn new(map: &Map, b: Box4, scale: f32, size: usize) -> Self {
         let [x1, y1, x2, y2] = b.map(|v| v * scale - 0.5);
         let along = |low: f32, high: f32, length: usize| {
@@ -293,6 +371,31 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn gathering_gives_the_same() {
+        let boxes: Vec<Box4> = (0..40_u8)
+            .map(|i| {
+                let (x, y) = (f32::from(i) * 3.7 - 20.0, f32::from(i) * 1.9 - 10.0);
+                [
+                    x,
+                    y,
+                    x + 3.0 * f32::from(i),
+                    y + 150.0 / (1.0 + f32::from(i)),
+                ]
+            })
+            .collect();
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let pooler = pooler(kind);
+            let pooled = pooler.pool(&boxes, 7).unwrap();
+            let gathered = Tensor::zeros([40, 7, 7, 70], (kind, Device::Cpu));
+            pooler.gather(&boxes, 7, &gathered).unwrap();
+            let apart =
+                pooled.permute([0, 2, 3, 1]).to_kind(Kind::Float) - gathered.to_kind(Kind::Float);
+            let near = if kind == Kind::Float { 1e-2 } else { 16.0 };
+            assert!(apart.abs().max().double_value(&[]) < near, "{kind:?}");
         }
     }
 
