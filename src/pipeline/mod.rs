@@ -12,6 +12,8 @@ pub mod engine;
 pub mod error;
 #[cfg(test)]
 mod fake;
+pub mod handle;
+pub mod humans;
 mod lane;
 pub mod order;
 pub mod overlay;
