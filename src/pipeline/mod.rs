@@ -17,6 +17,7 @@ pub mod order;
 pub mod overlay;
 pub mod people;
 pub mod perception;
+pub mod plan;
 pub mod pool;
 pub mod rehearsal;
 pub mod result;
