@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 #[cfg(test)]
 mod fake;
+pub mod halving;
 mod lane;
 pub mod order;
 pub mod overlay;
