@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 #[cfg(test)]
 mod fake;
+pub mod halving;
 pub mod handle;
 pub mod humans;
 mod lane;
@@ -19,6 +20,7 @@ pub mod order;
 pub mod overlay;
 pub mod people;
 pub mod perception;
+pub mod plan;
 pub mod pool;
 pub mod rehearsal;
 pub mod result;

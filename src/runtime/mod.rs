@@ -1,5 +1,6 @@
 //! Floor 2: the ground under the models: libtorch, threads, memory readings.
 
+pub mod gpu;
 pub mod libtorch;
 pub mod memory;
 pub mod symbols;
