@@ -7,3 +7,4 @@ pub mod person_detector;
 pub mod regnety;
 pub mod smpl;
 pub mod vit;
+pub mod vitpose;
