@@ -8,6 +8,7 @@ use super::clip::Clip;
 use super::control::JobControl;
 use super::error::EngineError;
 use super::perception::{ClipSettings, ModelState, Perception};
+use super::plan::report::Plan;
 use super::result::FrameResult;
 use super::shared::Core;
 pub use super::shared::EngineSettings;
@@ -51,6 +52,7 @@ pub struct Health {
     pub frames_done: u64,
     pub frames_failed: u64,
     pub models: Vec<ModelState>,
+    pub plan: Option<Plan>,
 }
 
 /// What warming up has done.
@@ -59,6 +61,7 @@ pub struct Warmup {
     pub model: &'static str,
     pub load_seconds: f64,
     pub models: Vec<ModelState>,
+    pub plan: Option<Plan>,
 }
 
 /// A loaded model with its workers. Clones are the same engine.
@@ -136,6 +139,7 @@ impl<P: Perception> Engine<P> {
             model: core.settings().model,
             load_seconds: core.load_time().as_secs_f64(),
             models: core.perception().models(),
+            plan: core.perception().plan().cloned(),
         })
     }
 
@@ -195,6 +199,7 @@ impl<P: Perception> Engine<P> {
             frames_done: admission.done(),
             frames_failed: admission.failed(),
             models: core.perception().models(),
+            plan: core.perception().plan().cloned(),
         }
     }
 

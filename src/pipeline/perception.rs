@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::control::JobControl;
 use super::error::EngineError;
+use super::plan::report::Plan;
 use super::pool::Pool;
 use super::result::Person;
 use crate::geometry::boxes::BBox;
@@ -116,6 +117,11 @@ pub trait Perception: Send + Sync + 'static {
     /// Its networks one by one; none where they are no concern of the caller's.
     fn models(&self) -> Vec<ModelState> {
         Vec::new()
+    }
+
+    /// What is loaded where, and why; of models large enough to need a plan.
+    fn plan(&self) -> Option<&Plan> {
+        None
     }
 
     /// Corners of the mesh's triangles, three vertex numbers each.

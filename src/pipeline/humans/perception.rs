@@ -115,11 +115,6 @@ impl Humans {
             version,
         })
     }
-
-    /// What is loaded where, and why.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
 }
 
 fn set(config: &EngineConfig) -> KeypointSet {
@@ -318,7 +313,7 @@ impl Opening<'_> {
     ) -> Result<(Arc<Counter<Finder>>, BoxSource), EngineError> {
         let (path, kind, source) = match part.network {
             Kind::RegNetY => (&self.files.regnety, detector::Kind::RegNetY, BoxSource::RegNetY),
-            _ => (&self.files.vitdet, detector::Kind::VitDet, BoxSource::VitDet),
+            _ => (&self.files.vitdet, detector::Kind::RegNetY, BoxSource::VitDet),
         };
         let unplanned = || EngineError::new(MODEL_FILE, "the planned detector has no file");
         let path = path.clone().ok_or_else(unplanned)?;
@@ -413,6 +408,10 @@ impl Perception for Humans {
 
     fn models(&self) -> Vec<ModelState> {
         self.accounts.iter().map(|account| account.state()).collect()
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        Some(&self.plan)
     }
 
     fn mesh_faces(&self) -> Option<&[u32]> {

@@ -186,4 +186,4 @@ fn smpl(body: &BodyFound) -> Option<Smpl> {
 
 #[cfg(test)]
 #[path = "person_tests.rs"]
-mod tests;
+pub mod tests;
