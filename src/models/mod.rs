@@ -6,3 +6,4 @@ pub mod hmr2;
 pub mod regnety;
 pub mod smpl;
 pub mod vit;
+pub mod vitpose;
