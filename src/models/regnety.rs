@@ -30,6 +30,7 @@ const NORMALISE: Normalise = Normalise {
 /// As 4D-Humans' demo sets them.
 pub const CHOICE: Choice = Choice {
     score: 0.5,
+    person: 0.5,
     overlap: 0.4,
     top: 100,
 };

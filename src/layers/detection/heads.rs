@@ -142,10 +142,12 @@ pub struct Detection {
 }
 
 /// Which detections are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
-    /// A class's probability must be above this.
+    /// A class's probability must be above this to take part at all.
     pub score: f32,
+    /// A person that is given must be above this.
+    pub person: f32,
     /// Boxes of one class that overlap more are one.
     pub overlap: f32,
     /// Most detections of an image.
