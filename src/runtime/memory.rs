@@ -48,6 +48,12 @@ pub fn read() -> MemoryReading {
     read_under(Path::new("/"))
 }
 
+/// Forgets the peak, so that the next reading's is that of the time between; false where the system
+/// cannot (Linux can).
+pub fn reset_peak() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 /// As `read`, with the system's `/proc` and `/sys` under another root.
 fn read_under(root: &Path) -> MemoryReading {
     let status = text(&root.join("proc/self/status"));

@@ -37,7 +37,12 @@ pub enum Stage {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "do",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Request {
     /// The image that everything looks at: a file, or noise of this size.
     Image {
@@ -66,7 +71,10 @@ pub enum Request {
         repeat: usize,
     },
     /// The machine's rate for the matrix products of the network that is loaded.
-    Matrix { batch: usize, repeat: usize },
+    Matrix {
+        batch: usize,
+        repeat: usize,
+    },
     Memory {},
 }
 

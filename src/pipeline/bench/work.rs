@@ -200,7 +200,12 @@ impl Shapes {
     /// The proposal head over five levels, the finest of which has so many places.
     fn proposals(&self, finest: f64) -> f64 {
         let head = "proposal_generator.rpn_head";
-        let parts = ["conv.conv0", "conv.conv1", "objectness_logits", "anchor_deltas"];
+        let parts = [
+            "conv.conv0",
+            "conv.conv1",
+            "objectness_logits",
+            "anchor_deltas",
+        ];
         let numbers: f64 = parts
             .iter()
             .map(|part| self.numbers(&format!("{head}.{part}.weight")))
@@ -211,7 +216,9 @@ impl Shapes {
 
     fn box_head(&self, head: &str, predictor: &str) -> f64 {
         let numbers = |name: String| self.numbers(&format!("{name}.weight"));
-        let convs: f64 = (1..=4).map(|conv| numbers(format!("{head}.conv{conv}"))).sum();
+        let convs: f64 = (1..=4)
+            .map(|conv| numbers(format!("{head}.conv{conv}")))
+            .sum();
         let linears = numbers(format!("{head}.fc1"))
             + numbers(format!("{predictor}.cls_score"))
             + numbers(format!("{predictor}.bbox_pred"));
@@ -257,7 +264,10 @@ mod tests {
     use super::*;
 
     fn near(found: f64, expected: f64) {
-        assert!((found / expected - 1.0).abs() < 0.003, "{found} for {expected}");
+        assert!(
+            (found / expected - 1.0).abs() < 0.003,
+            "{found} for {expected}"
+        );
     }
 
     /// The figures counted in the original networks, in `reference-facts.md` of the project's plan.
@@ -268,8 +278,14 @@ mod tests {
         near(hmr2.trunk, 248.01);
         near(hmr2.head, 3.09);
         assert!((0.01..0.03).contains(&hmr2.body), "{hmr2:?}");
-        near(of(Model::VitDet).vitdet(), 5953.57 + 202.67 + 206.63 + 3.0 * 257.08);
-        near(of(Model::RegNetY).regnety(768 * 1344), 271.83 + 203.4 + 257.72);
+        near(
+            of(Model::VitDet).vitdet(),
+            5953.57 + 202.67 + 206.63 + 3.0 * 257.08,
+        );
+        near(
+            of(Model::RegNetY).regnety(768 * 1344),
+            271.83 + 203.4 + 257.72,
+        );
         near(of(Model::VitPose).vitpose(), 248.01 + 3.65);
     }
 

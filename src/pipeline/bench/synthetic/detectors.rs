@@ -60,14 +60,22 @@ pub(super) fn vitdet(scale: Scale) -> Table {
         table.layer(&format!("{predictor}.cls_score"), &[CLASSES + 1, hidden]);
         table.layer(&format!("{predictor}.bbox_pred"), &[4, hidden]);
     }
-    masks(&mut table, channels, |table, place| table.norm(place, channels));
+    masks(&mut table, channels, |table, place| {
+        table.norm(place, channels)
+    });
     table
 }
 
 /// `model_final_ef3a80.pkl`
 pub(super) fn regnety(scale: Scale) -> Table {
     let (stem, stages, group, channels, hidden) = match scale {
-        Scale::Full => (32, vec![(128, 2), (192, 6), (512, 12), (1088, 2)], 64, 256, 1024),
+        Scale::Full => (
+            32,
+            vec![(128, 2), (192, 6), (512, 12), (1088, 2)],
+            64,
+            256,
+            1024,
+        ),
         Scale::Tiny => (8, vec![(8, 1), (16, 1), (32, 2), (64, 2)], 8, 16, 48),
     };
     let mut table = Table::default();
@@ -76,16 +84,31 @@ pub(super) fn regnety(scale: Scale) -> Table {
         table.batch_norm(norm, shape[0]);
     };
     let up = "backbone.bottom_up";
-    conv(&mut table, &format!("{up}.stem.conv"), &format!("{up}.stem.bn"), [stem, 3, 3, 3]);
+    conv(
+        &mut table,
+        &format!("{up}.stem.conv"),
+        &format!("{up}.stem.bn"),
+        [stem, 3, 3, 3],
+    );
     let mut inputs = stem;
     for (stage, &(width, blocks)) in (1..).zip(&stages) {
         for block in 1..=blocks {
             let at = format!("{up}.s{stage}.b{block}");
             if block == 1 {
-                conv(&mut table, &format!("{at}.proj"), &format!("{at}.bn"), [width, inputs, 1, 1]);
+                conv(
+                    &mut table,
+                    &format!("{at}.proj"),
+                    &format!("{at}.bn"),
+                    [width, inputs, 1, 1],
+                );
             }
             let mut part = |name: &str, shape| {
-                conv(&mut table, &format!("{at}.f.{name}"), &format!("{at}.f.{name}_bn"), shape);
+                conv(
+                    &mut table,
+                    &format!("{at}.f.{name}"),
+                    &format!("{at}.f.{name}_bn"),
+                    shape,
+                );
             };
             part("a", [width, inputs, 1, 1]);
             part("b", [width, group, 3, 3]);
@@ -100,26 +123,41 @@ pub(super) fn regnety(scale: Scale) -> Table {
     for (level, &(width, _)) in (2..).zip(&stages) {
         for (name, inputs, side) in [("lateral", width, 1), ("output", channels, 3)] {
             let place = format!("backbone.fpn_{name}{level}");
-            conv(&mut table, &place, &format!("{place}.norm"), [channels, inputs, side, side]);
+            conv(
+                &mut table,
+                &place,
+                &format!("{place}.norm"),
+                [channels, inputs, side, side],
+            );
         }
     }
     rpn(&mut table, channels);
     let head = "roi_heads.box_head";
     for layer in 1..=4 {
         let place = format!("{head}.conv{layer}");
-        conv(&mut table, &place, &format!("{place}.norm"), [channels, channels, 3, 3]);
+        conv(
+            &mut table,
+            &place,
+            &format!("{place}.norm"),
+            [channels, channels, 3, 3],
+        );
     }
     table.layer(&format!("{head}.fc1"), &[hidden, channels * 49]);
     table.layer("roi_heads.box_predictor.cls_score", &[CLASSES + 1, hidden]);
     table.layer("roi_heads.box_predictor.bbox_pred", &[4 * CLASSES, hidden]);
-    masks(&mut table, channels, |table, place| table.batch_norm(place, channels));
+    masks(&mut table, channels, |table, place| {
+        table.batch_norm(place, channels)
+    });
     table
 }
 
 fn rpn(table: &mut Table, channels: u64) {
     let head = "proposal_generator.rpn_head";
     for conv in 0..2 {
-        table.layer(&format!("{head}.conv.conv{conv}"), &[channels, channels, 3, 3]);
+        table.layer(
+            &format!("{head}.conv.conv{conv}"),
+            &[channels, channels, 3, 3],
+        );
     }
     table.layer(&format!("{head}.objectness_logits"), &[3, channels, 1, 1]);
     table.layer(&format!("{head}.anchor_deltas"), &[12, channels, 1, 1]);

@@ -21,8 +21,11 @@ pub(super) fn fill(seed: u64, entry: &Entry, sink: &mut Sink) -> Parse<()> {
     let count = entry.elements();
     if entry.dtype == DType::I64 {
         let value = |i: u64| match entry.name.as_str() {
-            "smpl.parents" => PARENTS.get(i as usize).copied().unwrap_or(0),
-            "smpl.faces_tensor" => ((i * 2_654_435_761) % VERTICES) as i64,
+            // The file's table has a second row, which counts the joints.
+            "smpl.parents" | "kintree_table" => {
+                PARENTS.get(i as usize).copied().unwrap_or(i as i64 - 24)
+            }
+            "smpl.faces_tensor" | "f" => ((i * 2_654_435_761) % VERTICES) as i64,
             _ => 1,
         };
         let bytes: Vec<u8> = (0..count).flat_map(|i| value(i).to_le_bytes()).collect();
@@ -71,7 +74,7 @@ fn distribution(entry: &Entry) -> (f32, f32) {
         (0.0, 0.5)
     } else if is("J_regressor") || is("joint_regressor_extra") {
         (1.0 / VERTICES as f32, 0.0)
-    } else if is("lbs_weights") {
+    } else if is("lbs_weights") || entry.name == "weights" {
         (1.0 / 24.0, 0.0)
     } else if is("dirs") {
         (0.0, 0.002)

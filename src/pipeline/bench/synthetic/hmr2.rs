@@ -77,6 +77,7 @@ pub(super) fn table(scale: Scale) -> Table {
     table
 }
 
+/// As smplx registers them.
 fn body(table: &mut Table) {
     table.real("smpl.v_template", &[VERTICES, 3]);
     table.real("smpl.shapedirs", &[VERTICES, 3, 10]);
@@ -86,4 +87,23 @@ fn body(table: &mut Table) {
     table.real("smpl.joint_regressor_extra", &[19, VERTICES]);
     table.whole("smpl.parents", &[24]);
     table.whole("smpl.faces_tensor", &[FACES, 3]);
+}
+
+/// As SMPL's file names them.
+pub(super) fn body_file() -> Table {
+    let mut table = Table::default();
+    table.real("v_template", &[VERTICES, 3]);
+    table.real("shapedirs", &[VERTICES, 3, 10]);
+    table.real("posedirs", &[VERTICES, 3, 207]);
+    table.real("J_regressor", &[24, VERTICES]);
+    table.real("weights", &[VERTICES, 24]);
+    table.whole("kintree_table", &[2, 24]);
+    table.whole("f", &[FACES, 3]);
+    table
+}
+
+pub(super) fn regressor_file() -> Table {
+    let mut table = Table::default();
+    table.real("joint_regressor_extra", &[19, VERTICES]);
+    table
 }
