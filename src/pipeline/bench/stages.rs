@@ -225,7 +225,7 @@ fn net(source: &Source) -> Result<Net, ModelError> {
         Ok(Net::Detector(detector, kind.choice()))
     };
     match source.network {
-        Network::VitDet => Err(ModelError::Unfit("VitDet is not built in yet".into())),
+        Network::VitDet => detector(detector::Kind::VitDet),
         Network::RegNetY => detector(detector::Kind::RegNetY),
         Network::VitPose => {
             let settings = vitpose::Settings {
