@@ -9,7 +9,7 @@ import { choice, number } from '../args.mjs'
 import { fromEngine, loadAddon } from '../engine.mjs'
 import { EXIT, UsageError } from '../exit.mjs'
 import { CACHE_OPTIONS, cacheOptions, QUIET_OPTION } from '../models/common.mjs'
-import { openPeers } from './peers.mjs'
+import { writeDetectors } from './peers.mjs'
 import { reportText } from './report.mjs'
 import { measureStages, STAGES } from './stages.mjs'
 import { measureWhole } from './whole.mjs'
@@ -68,7 +68,12 @@ export const bench_ = {
     peer: {
       type: 'string',
       value: 'folder',
-      text: 'a checkout of 4D-Humans, to run beside: rounds alternate',
+      text: 'a checkout of 4D-Humans: the original HMR2 runs beside, rounds alternate',
+    },
+    'peer-detectron2': {
+      type: 'string',
+      value: 'folder',
+      text: 'a checkout of detectron2: the original detectors likewise (needs a photo)',
     },
     python: { type: 'string', value: 'file', text: 'the Python to run it with (default python3)' },
     ...CACHE_OPTIONS,
@@ -110,8 +115,10 @@ export function settings({ values, positionals }) {
     })
   if (values['weights-dir'] !== undefined && !values['random-weights'] && !values.tiny)
     throw new UsageError('`--weights-dir` is for `--random-weights`.', { command: 'bench' })
-  if (values.python !== undefined && values.peer === undefined)
-    throw new UsageError('`--python` is for `--peer`.', { command: 'bench' })
+  if (values.python !== undefined && !values.peer && !values['peer-detectron2'])
+    throw new UsageError('`--python` is for `--peer` and `--peer-detectron2`.', {
+      command: 'bench',
+    })
   const batches = values.batch === undefined ? [1, 8] : numbers(values.batch, 'batch')
   if (!batches.every((n) => Number.isInteger(n) && n >= 1 && n <= 256))
     throw new UsageError(
@@ -132,6 +139,7 @@ export function settings({ values, positionals }) {
     threads: number(values, 'threads', { min: 1, max: 1024, integer: true }),
     repeat: number(values, 'repeat', { min: 1, max: 1000, integer: true }) ?? 3,
     peer: values.peer,
+    detectron2: values['peer-detectron2'],
     python: values.python ?? 'python3',
     cacheDir: cacheOptions(values).cacheDir,
   }
@@ -147,6 +155,8 @@ async function findFiles(addon, given, note) {
     const done = () => kept || rmSync(folder, { recursive: true, force: true })
     try {
       const files = await bench.randomWeights(folder, { tiny: given.tiny })
+      const compared = given.detectron2 !== undefined && !given.tiny
+      if (compared) Object.assign(files, writeDetectors(given, folder))
       return { files, done }
     } catch (error) {
       done()
@@ -190,13 +200,8 @@ async function run(parsed, io = {}) {
     if (wants('4dhumans')) {
       const found = await findFiles(addon, given, note)
       files = found
-      const peers = await openPeers(given, threads, report)
-      try {
-        const stand = new bench.Stand(threads)
-        await measureStages({ ...context, stand, files: found.files, peers })
-      } finally {
-        await peers.close()
-      }
+      const stand = new bench.Stand(threads)
+      await measureStages({ ...context, stand, threads, files: found.files })
     }
     if (given.stages.includes('whole')) {
       if (wants('4dhumans')) await measureWhole('4dhumans', { ...context, files: files.files })

@@ -1,4 +1,5 @@
 // Loads one network after the other on the test stand and times its stages.
+import { startPeer } from './peers.mjs'
 
 export const STAGES = ['decode', 'crop', 'detector', 'hmr2', 'smpl', 'vitpose', 'whole']
 
@@ -9,7 +10,7 @@ const NETWORKS = [
     needs: ['hmr2', 'config'],
     stages: [
       { stage: 'crop', of: 'crop', title: 'crop of a person', once: true },
-      { stage: 'hmr2', of: 'hmr2', title: 'HMR2 whole', peer: 'hmr2' },
+      { stage: 'hmr2', of: 'hmr2', title: 'HMR2 whole', peer: true },
       { stage: 'hmr2Trunk', of: 'hmr2', title: 'HMR2 trunk' },
       { stage: 'hmr2Head', of: 'hmr2', title: 'HMR2 head and body' },
       { stage: 'smpl', of: 'smpl', title: 'SMPL body' },
@@ -24,14 +25,14 @@ const NETWORKS = [
     network: 'regnety',
     needs: ['regnety'],
     stages: [
-      { stage: 'detect', of: 'detector', title: 'RegNetY detector', once: true, peer: 'regnety' },
+      { stage: 'detect', of: 'detector', title: 'RegNetY detector', once: true, peer: true },
     ],
   },
   {
     network: 'vitdet',
     needs: ['vitdet'],
     stages: [
-      { stage: 'detect', of: 'detector', title: 'ViTDet-H detector', once: true, peer: 'vitdet' },
+      { stage: 'detect', of: 'detector', title: 'ViTDet-H detector', once: true, peer: true },
     ],
   },
 ]
@@ -43,7 +44,7 @@ export const median = (values) => {
 }
 
 /** Rows of figures into `report.rows`; what could not be measured, and why, into `report.missing`. */
-export async function measureStages({ stand, files, given, report, note, peers }) {
+export async function measureStages({ stand, files, given, report, note, threads }) {
   const wanted = (stage) => given.stages.includes(stage.of)
   const image = {
     do: 'image',
@@ -63,13 +64,18 @@ export async function measureStages({ stand, files, given, report, note, peers }
       report.missing.push({ name: network, why: `no file of ${absent.join(', ')} in the cache` })
       continue
     }
-    for (const precision of given.precisions) {
-      note(`${network} in ${precision} …`)
-      try {
-        await measureNetwork({ stand, files, given, report, peers }, { network, precision, asked })
-      } catch (error) {
-        report.missing.push({ name: `${network} in ${precision}`, why: error.message })
+    const wantsPeer = asked.some(({ peer }) => peer)
+    const peer = wantsPeer ? await startPeer(network, { given, threads, files, report }) : undefined
+    try {
+      for (const precision of given.precisions) {
+        note(`${network} in ${precision} …`)
+        const context = { stand, files, given, report, peer }
+        await measureNetwork(context, { network, precision, asked }).catch((error) =>
+          report.missing.push({ name: `${network} in ${precision}`, why: error.message }),
+        )
       }
+    } finally {
+      await peer?.close()
     }
   }
   await stand.ask({ do: 'release' })
@@ -87,7 +93,7 @@ async function decode({ stand, given, report }) {
 const memory = ({ rssBefore, rss, peakRss }) => ({ rssBefore, rss, peakRss })
 
 async function measureNetwork(
-  { stand, files, given, report, peers },
+  { stand, files, given, report, peer },
   { network, precision, asked },
 ) {
   const load = await stand.ask({
@@ -124,13 +130,13 @@ async function measureNetwork(
     if (stage.stage === 'crop' && precision !== given.precisions[0]) continue
     for (const batch of stage.once ? [1] : given.batches) {
       const place = { network, precision, batch }
-      report.rows.push(await measure({ stand, given, rateAt, peers }, stage, place))
+      report.rows.push(await measure({ stand, given, rateAt, peer }, stage, place))
     }
   }
 }
 
 /** One stage; where there is a peer, each of its tasks in rounds with ours. */
-async function measure({ stand, given, rateAt, peers }, { stage, title, peer }, place) {
+async function measure({ stand, given, rateAt, peer }, { stage, title, peer: compared }, place) {
   const { network, precision, batch } = place
   const request = { do: 'run', stage, batch, repeat: given.repeat }
   const answer = await stand.ask(request)
@@ -142,14 +148,13 @@ async function measure({ stand, given, rateAt, peers }, { stage, title, peer }, 
     row.matrixGflopPerSecond = await rateAt(batch)
     row.share = row.gflopPerSecond / row.matrixGflopPerSecond
   }
-  const other = peer && peers.of(peer)
-  if (!other) return row
+  if (!peer || !compared) return row
   row.peer = []
   for (const task of ['fp32', 'bf16']) {
     const [ours, theirs] = [[], []]
     for (let round = 0; round < given.repeat; round++) {
       ours.push(median((await stand.ask({ ...request, repeat: 1 })).ms))
-      theirs.push(await other.ask(task, batch))
+      theirs.push(await peer.ask(task, batch, given.photo))
     }
     const [ms, theirMs] = [median(ours), median(theirs)]
     row.peer.push({ task, ms, theirMs, ratio: theirMs / ms })
