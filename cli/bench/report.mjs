@@ -92,7 +92,7 @@ function wholeText({
   loadSeconds,
   persons,
   peakRss,
-  plan,
+  memoryPlan,
   note,
   timings,
 }) {
@@ -102,7 +102,7 @@ function wholeText({
   const parts = Object.entries(timings ?? {}).map(([stage, value]) => `${stage} ${ms(value)}`)
   if (parts.length > 0) lines.push(`  ${parts.join(', ')} ms`)
   if (note) lines.push(`  ${note}`)
-  for (const part of plan?.components ?? [])
+  for (const part of memoryPlan?.models ?? [])
     lines.push(
       `  ${part.name}: ${part.precision} on ${part.device}, ${part.residence === 'resident' ? 'resident' : 'on demand'}, ${size(part.weightBytes)}`,
     )

@@ -85,7 +85,7 @@ export async function measureWhole(model, context) {
       timings: result.timings,
       modelVersion: result.modelVersion,
       peakRss: peakRss(),
-      plan: engine.health().plan,
+      memoryPlan: engine.health().memoryPlan,
     })
   } catch (error) {
     report.missing.push({ name: `${model} from frame to result`, why: error.message })

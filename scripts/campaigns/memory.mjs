@@ -99,7 +99,7 @@ try {
   const start = performance.now()
   const engine = await createEngine(JSON.parse(config))
   const loaded = { loadSeconds: (performance.now() - start) / 1e3, loadPeakRss: peak() }
-  const { plan } = engine.health()
+  const { memoryPlan: plan } = engine.health()
   const image = readFileSync(photo)
   const frame = (number) => engine.processFrames([{ frameNumber: number, image }], { tracking: false, mesh: true })
   const begun = performance.now()
@@ -174,7 +174,7 @@ function text(row) {
   if (fault) return `${head}: FAILED: ${fault}`
   const held = `peak RSS ${gb(row.peakRss)}, the cgroup's peak with file cache ${gb(row.cgroupPeak)}`
   if (row.code) return `${head}: refused as it must be (${held})\n  ${row.message}`
-  const parts = row.plan.components.map(
+  const parts = row.plan.models.map(
     (part) =>
       `${part.name} ${part.precision} ${part.residence === 'resident' ? '' : 'on demand '}${gb(part.weightBytes)}`,
   )
