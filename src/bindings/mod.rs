@@ -5,6 +5,7 @@
     allow(dead_code, reason = "in test builds #[napi] exports nothing")
 )]
 
+mod bench;
 mod engine;
 mod error;
 mod fields;

@@ -7,4 +7,5 @@ pub mod person_detector;
 pub mod regnety;
 pub mod smpl;
 pub mod vit;
+pub mod vitdet;
 pub mod vitpose;

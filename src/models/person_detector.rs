@@ -6,9 +6,12 @@ use tch::{Device, TchError};
 
 use super::error::ModelError;
 use super::regnety::{self, RegNetY};
+use super::vitdet::model::{self as vitdet, VitDet};
+use super::vitdet::trunk::Size;
 use crate::checkpoint::dtype::DType;
 use crate::checkpoint::report::LoadReport;
 use crate::imaging::pixels::Rgb8;
+use crate::layers::detection::finish::{Seen, finish};
 use crate::layers::detection::heads::{Choice, Detection};
 use crate::layers::weights::{Options, Weights};
 
@@ -18,6 +21,8 @@ pub const PERSON: usize = 0;
 /// Which network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// ViTDet-H Cascade Mask R-CNN: the one 4D-Humans uses unless told otherwise.
+    VitDet,
     /// RegNetY-4GF Mask R-CNN: the light one.
     RegNetY,
 }
@@ -26,6 +31,7 @@ impl Kind {
     /// The thresholds of 4D-Humans' demo (`demo.py`, 6ec7965).
     pub fn choice(self) -> Choice {
         match self {
+            Self::VitDet => vitdet::CHOICE,
             Self::RegNetY => regnety::CHOICE,
         }
     }
@@ -58,6 +64,7 @@ pub struct PersonDetector {
 }
 
 enum Network {
+    VitDet(VitDet),
     RegNetY(RegNetY),
 }
 
@@ -68,6 +75,24 @@ impl PersonDetector {
         path: &Path,
         settings: Settings,
     ) -> Result<(Self, LoadReport), ModelError> {
+        Self::load(kind, path, settings, false)
+    }
+
+    /// As [`PersonDetector::open`], with the mask head.
+    pub fn open_with_masks(
+        kind: Kind,
+        path: &Path,
+        settings: Settings,
+    ) -> Result<(Self, LoadReport), ModelError> {
+        Self::load(kind, path, settings, true)
+    }
+
+    fn load(
+        kind: Kind,
+        path: &Path,
+        settings: Settings,
+        masks: bool,
+    ) -> Result<(Self, LoadReport), ModelError> {
         let options = Options {
             precision: settings.precision,
             device: settings.device,
@@ -75,10 +100,22 @@ impl PersonDetector {
             threads: settings.threads,
         };
         let weights = Weights::open_unmapped(path, options)?;
-        check(kind, &weights)?;
         let (network, tolerance) = match kind {
+            Kind::VitDet => {
+                let size = Size::found(&weights.sub("backbone.net"));
+                let size = size.ok_or_else(|| {
+                    unfit(&weights, "ViTDet", "backbone.net.blocks.0.attn.rel_pos_h")
+                })?;
+                (
+                    Network::VitDet(VitDet::load(&weights, size, masks)?),
+                    &vitdet::TOLERANCE,
+                )
+            }
+            Kind::RegNetY if !weights.contains(STEM) => {
+                return Err(unfit(&weights, "RegNetY Mask R-CNN", STEM));
+            }
             Kind::RegNetY => (
-                Network::RegNetY(RegNetY::load(&weights)?),
+                Network::RegNetY(RegNetY::load(&weights, masks)?),
                 &regnety::TOLERANCE,
             ),
         };
@@ -97,25 +134,68 @@ impl PersonDetector {
 
     /// The people in `image`, in its pixels, best first; nobody is an empty list.
     pub fn detect(&self, image: &Rgb8, choice: &Choice) -> Result<Vec<Detection>, TchError> {
-        let mut found = match &self.network {
-            Network::RegNetY(net) => net.detect(image, choice, self.threads)?,
+        self.detect_resized(&self.resized(image), image, choice)
+    }
+
+    /// As [`PersonDetector::detect`], with each person's mask where the detector was opened with
+    /// [`PersonDetector::open_with_masks`].
+    pub fn detect_with_masks(&self, image: &Rgb8, choice: &Choice) -> Result<Vec<Seen>, TchError> {
+        self.look(&self.resized(image), image, choice, true)
+    }
+
+    /// As [`PersonDetector::detect`], from `image` and what it is in the network's size.
+    pub fn detect_resized(
+        &self,
+        resized: &Rgb8,
+        image: &Rgb8,
+        choice: &Choice,
+    ) -> Result<Vec<Detection>, TchError> {
+        let seen = self.look(resized, image, choice, false)?;
+        Ok(seen.into_iter().map(|s| s.detection).collect())
+    }
+
+    /// `image` in the network's size: needs no network, and so may be done ahead on another thread.
+    pub fn resized(&self, image: &Rgb8) -> Rgb8 {
+        match &self.network {
+            Network::VitDet(net) => net.resized(image),
+            Network::RegNetY(net) => net.resized(image),
+        }
+    }
+
+    fn look(
+        &self,
+        resized: &Rgb8,
+        image: &Rgb8,
+        choice: &Choice,
+        masks: bool,
+    ) -> Result<Vec<Seen>, TchError> {
+        let people = |found: &[Detection]| -> Vec<Detection> {
+            let person = |d: &&Detection| d.class == PERSON && d.score > choice.person;
+            found.iter().filter(person).copied().collect()
         };
-        found.retain(|d| d.class == PERSON && d.score > choice.person);
-        Ok(found)
+        match &self.network {
+            Network::VitDet(net) => {
+                let stages = net.stages(resized, choice, self.threads)?;
+                let masks = net.masks(&stages).filter(|_| masks);
+                finish(&people(&stages.detections), resized, image, masks)
+            }
+            Network::RegNetY(net) => {
+                let stages = net.stages(resized, choice, self.threads)?;
+                let masks = net.masks(&stages).filter(|_| masks);
+                finish(&people(&stages.detections), resized, image, masks)
+            }
+        }
     }
 }
 
+/// What every RegNet of detectron2 begins with.
+const STEM: &str = "backbone.bottom_up.stem.conv.weight";
+
 /// Told here, a wrong file is one clear sentence instead of hundreds of tensors.
-fn check(kind: Kind, weights: &Weights) -> Result<(), ModelError> {
-    let (name, mark) = match kind {
-        Kind::RegNetY => ("RegNetY Mask R-CNN", "backbone.bottom_up.stem.conv.weight"),
-    };
-    if weights.contains(mark) {
-        return Ok(());
-    }
+fn unfit(weights: &Weights, name: &str, mark: &str) -> ModelError {
     let some: Vec<&str> = weights.names().take(3).collect();
-    Err(ModelError::Unfit(format!(
+    ModelError::Unfit(format!(
         "{}: not a checkpoint of {name}, which has `{mark}`; it begins with {some:?}",
         weights.path().display()
-    )))
+    ))
 }

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod ahead;
+pub mod bench;
 pub mod blazepose;
 mod call;
 pub mod clip;

@@ -21,14 +21,19 @@ const PADDING: f32 = 1.25;
 /// Upstream's unit of scale, pixels.
 const UNIT: f64 = 200.0;
 
-/// Pixels beyond which a box is no box: the arithmetic would leave the range of its numbers.
-const FURTHEST: f32 = 1e30;
+/// Centres and sides beyond are no box in an image: OpenCV's fixed-point places end at 2²¹ pixels.
+const FURTHEST: f32 = 1e6;
 
 /// Why a box cannot be cropped.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum CropError {
-    #[error("the box [{}, {}, {}, {}] has no area to crop", .0.x1, .0.y1, .0.x2, .0.y2)]
+    #[error("the box [{}, {}, {}, {}] has no area", .0.x1, .0.y1, .0.x2, .0.y2)]
     NoArea(BBox),
+    #[error(
+        "the box [{}, {}, {}, {}] reaches beyond {FURTHEST} pixels",
+        .0.x1, .0.y1, .0.x2, .0.y2
+    )]
+    TooFar(BBox),
     #[error("the image has no pixels")]
     NoPixels,
 }
@@ -72,11 +77,14 @@ impl Region {
             w = h * ratio;
         }
         let scale = [w, h].map(|side| (side / UNIT) as f32 * PADDING);
-        let usable = |s: &f32| *s > 0.0 && *s < FURTHEST;
-        if measured && scale.iter().all(usable) && center.iter().all(|c| c.abs() < FURTHEST) {
-            Ok(Self { center, scale })
-        } else {
-            Err(CropError::NoArea(given))
+        let region = Self { center, scale };
+        if !measured || !scale.iter().all(|s| *s > 0.0) {
+            return Err(CropError::NoArea(given));
+        }
+        let mut all = center.into_iter().chain(region.size()).map(|v| v.abs());
+        match all.all(|v| v < FURTHEST) {
+            true => Ok(region),
+            false => Err(CropError::TooFar(given)),
         }
     }
 

@@ -39,7 +39,7 @@ fn boxes_without_area_are_refused() {
         [0.0, 0.0, nan, 5.0],
         [0.0, 0.0, f32::INFINITY, 5.0],
         [-3e38, 0.0, 3e38, 1.0],
-        [2e30, 0.0, 3e30, 1.0],
+        [2e6, 0.0, 2.1e6, 1.0],
     ] {
         let bbox = BBox::new(x1, y1, x2, y2);
         assert!(Region::around(bbox).is_err(), "{bbox:?}");
@@ -68,7 +68,7 @@ fn at_and_beyond_the_border_is_black() {
     let mut out = vec![f32::NAN; NUMBERS];
     let plane = WIDTH * HEIGHT;
     for warp in [Warp::Unbiased, Warp::Plain] {
-        for far in [1e3, 1e9, -9e29f32] {
+        for far in [1e3, 5e5, -6e5f32] {
             let away = Region::around(BBox::new(far, 0.0, far + far.abs() / 2.0, 30.0)).unwrap();
             crop(&image, away, warp, &mut out).unwrap();
             let value = |c: usize| &out[c * plane..(c + 1) * plane];
