@@ -313,7 +313,7 @@ impl Opening<'_> {
     ) -> Result<(Arc<Counter<Finder>>, BoxSource), EngineError> {
         let (path, kind, source) = match part.network {
             Kind::RegNetY => (&self.files.regnety, detector::Kind::RegNetY, BoxSource::RegNetY),
-            _ => (&self.files.vitdet, detector::Kind::RegNetY, BoxSource::VitDet),
+            _ => (&self.files.vitdet, detector::Kind::VitDet, BoxSource::VitDet),
         };
         let unplanned = || EngineError::new(MODEL_FILE, "the planned detector has no file");
         let path = path.clone().ok_or_else(unplanned)?;
