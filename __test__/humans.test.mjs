@@ -78,7 +78,10 @@ test('a photo goes through detector, crops, HMR2 and body', async () => {
   for (const stage of ['decode', 'detect', 'crop', 'hmr2']) assert.ok(result.timings[stage] > 0)
   assert.ok(result.persons.length > 0 && result.persons.length <= 20)
   const scores = result.persons.map(({ score }) => score)
-  assert.deepEqual(scores, scores.toSorted((a, b) => b - a))
+  assert.deepEqual(
+    scores,
+    scores.toSorted((a, b) => b - a),
+  )
   assert.deepEqual(
     result.persons.map(({ trackId }) => trackId),
     scores.map((_, i) => i + 1),
@@ -178,7 +181,8 @@ test('the same to the bit whatever runs together: batch, people, frames, threads
   const options = { tracking: false }
   const together = (await engine.processFrames(frames, options)).map(measured)
   const alone = []
-  for (const frame of frames) alone.push(measured((await engine.processFrames([frame], options))[0]))
+  for (const frame of frames)
+    alone.push(measured((await engine.processFrames([frame], options))[0]))
   assert.deepEqual(alone, together)
   const single = photo(0, { boxes: [BOXES[1]] })
   const [one] = await engine.processFrames([single], options)
@@ -192,22 +196,22 @@ test('the same to the bit whatever runs together: batch, people, frames, threads
   // Another number of threads inside an operator may round sums otherwise, and no more than that.
   await using(await make({ threads: 1 }), async (other) => {
     const results = await other.processFrames(frames, options)
-    results.forEach((result, i) =>
-      result.persons.forEach((person, k) => {
+    for (const [i, { persons }] of results.entries()) {
+      for (const [k, { mesh }] of persons.entries()) {
         const expected = together[i].persons[k].mesh.vertices
-        const furthest = person.mesh.vertices.reduce(
-          (most, v, at) => Math.max(most, Math.abs(v - expected[at])),
-          0,
-        )
+        const apart = mesh.vertices.map((v, at) => Math.abs(v - expected[at]))
+        const furthest = apart.reduce((most, v) => Math.max(most, v), 0)
         assert.ok(furthest < 1e-5, `${furthest} m`)
-      }),
-    )
+      }
+    }
   })
 })
 
 test('people keep their ids through a clip, and a stream is the clip', async () => {
   const moving = (number) =>
-    photo(number, { boxes: BOXES.slice(0, 2).map((b) => b.map((v, i) => v + (i % 2 ? 0 : 3 * number))) })
+    photo(number, {
+      boxes: BOXES.slice(0, 2).map((b) => b.map((v, i) => v + (i % 2 ? 0 : 3 * number))),
+    })
   const frames = [...Array(5).keys()].map(moving)
   const clip = engine.openClip()
   const results = [
@@ -374,7 +378,12 @@ test('files that are missing are named, each of them, with what to do', async ()
     const call = createEngine({ model: '4dhumans', cacheDir: bare.cacheDir })
     await assert.rejects(call, (error) => {
       assert.equal(error.code, 'ERR_POSE4D_MODEL_UNAVAILABLE')
-      for (const said of [/- hmr2 \(epoch=35/, /- vitdet-h/, /- smpl-neutral/, /warmup --model 4dhumans/])
+      for (const said of [
+        /- hmr2 \(epoch=35/,
+        /- vitdet-h/,
+        /- smpl-neutral/,
+        /warmup --model 4dhumans/,
+      ])
         assert.match(error.message, said)
       assert.match(error.message, /models import --input <file> --name smpl-neutral/)
       assert.doesNotMatch(error.message, /- hmr2-config/)

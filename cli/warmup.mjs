@@ -84,7 +84,6 @@ export function reportText({ status, message, models }) {
     .filter(([, model]) => model.message)
     .map(([name, model]) => `${name}: ${model.message}`)
   const parts = [`${status}: ${message}`]
-  if (rows.length > 0)
-    parts.push(table(COLUMNS, rows, ['model', 'status', 'precision', 'device']))
+  if (rows.length > 0) parts.push(table(COLUMNS, rows, ['model', 'status', 'precision', 'device']))
   return [...parts, ...notes].join('\n')
 }

@@ -86,7 +86,8 @@ export async function bodies(): Promise<void> {
   const vertices: Float32Array | undefined = result?.persons[0]?.mesh?.vertices
   const bytes: number | undefined = engine.health().models?.hmr2?.bytes
   const batch: number | undefined = engine.health().memoryPlan?.batch
-  const precision: 'fp32' | 'bf16' | 'fp16' | undefined = (await engine.warmup()).models.hmr2?.precision
+  const precision: 'fp32' | 'bf16' | 'fp16' | undefined = (await engine.warmup()).models.hmr2
+    ?.precision
   void [vertices, bytes, batch, precision]
 }
 

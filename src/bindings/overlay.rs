@@ -237,7 +237,9 @@ fn read_box_source(person: Value, path: &str) -> Result<Option<BoxSource>, Engin
         let name = (!value.is_absent()).then(|| value.string());
         match name {
             None => Some(None),
-            Some(name) => Some((name? == BoxSource::FullImage.as_str()).then_some(BoxSource::FullImage)),
+            Some(name) => {
+                Some((name? == BoxSource::FullImage.as_str()).then_some(BoxSource::FullImage))
+            }
         }
     })
 }

@@ -5,8 +5,8 @@ use napi_derive::napi;
 
 use super::runtime::MemoryInfo;
 use crate::pipeline::config::EngineConfig;
-use crate::pipeline::perception::ModelState;
 use crate::pipeline::engine;
+use crate::pipeline::perception::ModelState;
 use crate::pipeline::plan::report::{self, Plan, Residence};
 
 /// What warming up did with one model.

@@ -323,7 +323,7 @@ impl<'a> Figure<'a> {
             let wanted = self.sheet.options.angles.iter().any(|w| w == name);
             let joint = self
                 .points
-                .get(name)
+                .get(joint_of(name))
                 .filter(|_| wanted && degrees.is_finite());
             let Some((joint, strength)) = joint.and_then(|p| Some((p, self.strength(p)?))) else {
                 continue;
@@ -424,6 +424,11 @@ impl Bone {
         };
         canvas.line(from, to, pen);
     }
+}
+
+/// The keypoint that an angle is written at: the one of its name, but for the spine's.
+fn joint_of(angle: &str) -> &str {
+    if angle == "spine" { "spine2" } else { angle }
 }
 
 /// Places for a tab: from `first` upwards, off the person, and only then downwards.

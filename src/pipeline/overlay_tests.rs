@@ -209,12 +209,21 @@ fn body_of(set: KeypointSet) -> Person {
 
 #[test]
 fn bodies_have_skeletons_too_and_regressed_doubles_are_left_out() {
-    for set in [KeypointSet::Smpl24, KeypointSet::Smplx45, KeypointSet::Openpose25] {
+    for set in [
+        KeypointSet::Smpl24,
+        KeypointSet::Smplx45,
+        KeypointSet::Openpose25,
+    ] {
         let body = body_of(set);
         let mut bones = body.clone();
         // Without the trunk's middle line there is less ink.
-        bones.keypoints.retain(|k| !["neck", "spine2"].contains(&k.name));
-        let (whole, part) = (drawn(640, 360, body, &bare()), drawn(640, 360, bones, &bare()));
+        bones
+            .keypoints
+            .retain(|k| !["neck", "spine2"].contains(&k.name));
+        let (whole, part) = (
+            drawn(640, 360, body, &bare()),
+            drawn(640, 360, bones, &bare()),
+        );
         assert!(ink(&whole, &BOX) > 0.01, "{}", set.as_str());
         assert!(whole != part, "{}", set.as_str());
     }
