@@ -16,6 +16,7 @@ mod model_options;
 mod models;
 mod options;
 mod overlay;
+mod reports;
 mod results;
 mod runtime;
 mod task;

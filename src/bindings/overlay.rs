@@ -218,16 +218,15 @@ fn read_person(person: Value, path: &str) -> Result<Person, EngineError> {
         })
         .collect::<Result<_, _>>()?;
     Ok(Person {
-        track_id: number("trackId")?.clamp(0.0, f64::from(u32::MAX)) as u32,
-        bbox,
         score: number("score")? as f32,
-        source,
         tracking_confidence: number("trackingConfidence")? as f32,
         keypoints,
-        joints3d: None,
         joint_angles3d: read_angles(person, path)?,
-        camera: None,
-        segmentation: None,
+        ..Person::at(
+            number("trackId")?.clamp(0.0, f64::from(u32::MAX)) as u32,
+            bbox,
+            source,
+        )
     })
 }
 

@@ -14,6 +14,8 @@ pub mod error;
 #[cfg(test)]
 mod fake;
 pub mod halving;
+pub mod handle;
+pub mod humans;
 mod lane;
 pub mod order;
 pub mod overlay;

@@ -49,20 +49,15 @@ fn runner(track_id: u32, bbox: BBox, source: Source) -> Person {
         confidence: 0.95,
     });
     Person {
-        track_id,
-        bbox,
         score: 0.97,
-        source,
         tracking_confidence: if source == Source::Detected { 1.0 } else { 0.6 },
         keypoints: keypoints.to_vec(),
-        joints3d: None,
         joint_angles3d: Some(vec![
             ("left_elbow", 142.3),
             ("left_knee", 88.6),
             ("left_hip", 110.0),
         ]),
-        camera: None,
-        segmentation: None,
+        ..Person::at(track_id, bbox, source)
     }
 }
 
