@@ -116,7 +116,9 @@ fn make(
         pixels: config.max_pixels,
     };
     env.spawn_future(async move {
-        let engine = off_the_runtime(move || load(&config)).await.map_err(to_js)?;
+        let engine = off_the_runtime(move || load(&config))
+            .await
+            .map_err(to_js)?;
         home.adopt(engine.as_ref());
         Ok(NativeEngine { engine, limits })
     })
@@ -140,7 +142,11 @@ pub fn create_engine(
 /// Makes an engine that runs 4D-Humans, of the files in the cache.
 #[napi(skip_typescript, catch_unwind)]
 pub fn create_humans(env: &Env, config: Value) -> napi::Result<PromiseRaw<'_, NativeEngine>> {
-    make(env, engine_config(config).map_err(to_js)?, model::load_humans)
+    make(
+        env,
+        engine_config(config).map_err(to_js)?,
+        model::load_humans,
+    )
 }
 
 /// Results as JS objects.

@@ -187,7 +187,10 @@ fn keypoints(fields: &Fields) -> Result<Option<KeypointSet>, EngineError> {
         Some(set) => Ok(Some(set)),
         None => Err(EngineError::new(
             INVALID_ARGUMENT,
-            format!("config.keypoints must be one of {}, but is {name:?}", known()),
+            format!(
+                "config.keypoints must be one of {}, but is {name:?}",
+                known()
+            ),
         )),
     }
 }

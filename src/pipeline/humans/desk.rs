@@ -100,7 +100,10 @@ impl Desk {
                 owner.leave();
             })
             .map_err(|e| {
-                EngineError::new(INTERNAL, format!("the owner of {device:?} cannot start: {e}"))
+                EngineError::new(
+                    INTERNAL,
+                    format!("the owner of {device:?} cannot start: {e}"),
+                )
             })?;
         let desk = Self {
             bell,
@@ -198,7 +201,11 @@ impl Owner {
 
     fn serve(&mut self, at: usize) {
         let on_demand = |post: &dyn AnyPost| !post.is_resident() && !post.is_loaded();
-        if self.posts.get(at).is_some_and(|post| on_demand(post.as_ref())) {
+        if self
+            .posts
+            .get(at)
+            .is_some_and(|post| on_demand(post.as_ref()))
+        {
             for post in self.posts.iter_mut().filter(|post| !post.is_resident()) {
                 post.release();
             }

@@ -18,7 +18,14 @@ const DEVICE_GONE: [&str; 6] = [
 /// What went wrong with `network` on `device`.
 pub fn of(network: &str, device: &str, failed: &Failed<TchError>) -> EngineError {
     // The first line says it; the rest is libtorch's own stack.
-    let first = |error: &TchError| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let first = |error: &TchError| {
+        error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     match failed {
         Failed::TooLarge(error) => EngineError::new(
             MEMORY,
@@ -55,7 +62,10 @@ mod tests {
         let full = Failed::TooLarge(TchError::Torch("CUDA out of memory. Tried".into()));
         for (failed, code) in [
             (full, MEMORY),
-            (other("CUDA error: unspecified launch failure\nstack"), DEVICE),
+            (
+                other("CUDA error: unspecified launch failure\nstack"),
+                DEVICE,
+            ),
             (other("mat1 and mat2 shapes cannot be multiplied"), INTERNAL),
         ] {
             let error = of("hmr2", "cuda:0", &failed);

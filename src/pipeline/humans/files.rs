@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cache::discover::Root;
 use crate::cache::error::{LICENCE, MODEL_UNAVAILABLE};
 use crate::cache::fast;
 use crate::cache::lookup;
 use crate::cache::manifest::{Entry, Origin};
-use crate::cache::discover::Root;
 use crate::cache::store::{Options, Store};
 use crate::pipeline::config::{DetectorChoice, EngineConfig, Weights};
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT};

@@ -44,7 +44,11 @@ fn people_keep_their_numbers_whatever_order_they_are_found_in() {
     let mut ids = BTreeMap::new();
     for number in 0..12 {
         let (left, right) = (300.0 + 6.0 * number as f32, 1000.0 - 6.0 * number as f32);
-        let places = if number % 2 == 0 { [left, right] } else { [right, left] };
+        let places = if number % 2 == 0 {
+            [left, right]
+        } else {
+            [right, left]
+        };
         let people = step(&mut clip, number, &places);
         assert_eq!(people.len(), 2);
         for person in people {
@@ -80,7 +84,11 @@ fn somebody_missed_is_carried_on_with_less_and_less_confidence_and_nothing_inven
             assert!((point.x - was.x - moved).abs() < 0.01, "{}", point.name);
             assert!(point.confidence <= guess.tracking_confidence * 0.83 + 1e-6);
         }
-        let surest = guess.keypoints.iter().map(|k| k.confidence).fold(0.0, f32::max);
+        let surest = guess
+            .keypoints
+            .iter()
+            .map(|k| k.confidence)
+            .fold(0.0, f32::max);
         assert!(surest < before, "{surest}");
         before = surest;
     }

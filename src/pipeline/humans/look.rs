@@ -54,9 +54,14 @@ impl Networks {
         // In the order in which timings are told, whether or not they come to something.
         let detect = self.finder.as_ref().map(|_| ctl.stage("detect"));
         let (crop, hmr2) = (ctl.stage("crop"), ctl.stage("hmr2"));
-        let vitpose = self.points.as_ref().map(|points| (points, ctl.stage("vitpose")));
+        let vitpose = self
+            .points
+            .as_ref()
+            .map(|points| (points, ctl.stage("vitpose")));
 
-        let (boxes, source) = self.boxes(detect.as_ref().unwrap_or(ctl), frame, most).await?;
+        let (boxes, source) = self
+            .boxes(detect.as_ref().unwrap_or(ctl), frame, most)
+            .await?;
         let config = self.config()?;
         let cuts: Vec<_> = boxes
             .iter()
@@ -131,11 +136,17 @@ impl Networks {
         let size = usize::try_from(config.image_size).unwrap_or(0);
         let side = usize::try_from(SIDE).unwrap_or(0);
         let cropper = Cropper::new(config, side..size.saturating_sub(side));
-        let (image, shape, wants_points) =
-            (Arc::clone(&frame.image), config.box_shape, self.points.is_some());
+        let (image, shape, wants_points) = (
+            Arc::clone(&frame.image),
+            config.box_shape,
+            self.points.is_some(),
+        );
         pool.run(ctl, Priority::Ahead, move |()| {
             let wrong = |what: String| {
-                EngineError::new(INVALID_ARGUMENT, format!("{what}; a person needs some pixels"))
+                EngineError::new(
+                    INVALID_ARGUMENT,
+                    format!("{what}; a person needs some pixels"),
+                )
             };
             let square = Square::around(bbox, shape).map_err(|e| wrong(e.to_string()))?;
             let mut body = vec![0.0; cropper.len()];

@@ -106,7 +106,10 @@ impl Network for Bodies {
 
     fn run(&self, crops: &[BodyCrop]) -> Result<Vec<BodyFound>, TchError> {
         let size = self.model.config().image_size;
-        let pixels: Vec<f32> = crops.iter().flat_map(|c| c.pixels.iter().copied()).collect();
+        let pixels: Vec<f32> = crops
+            .iter()
+            .flat_map(|c| c.pixels.iter().copied())
+            .collect();
         let input = Tensor::f_from_slice(&pixels)?
             .f_reshape([-1, 3, size, size - 2 * SIDE])?
             .f_to_device(self.device)?;
@@ -128,7 +131,11 @@ impl Network for Bodies {
             };
             Ok(BodyFound {
                 joints45: triples(&row(&joints45, at, 3 * 45)?),
-                joints44: triples(&row(&joints44, at, joints44.numel() as i64 / input.size4()?.0)?),
+                joints44: triples(&row(
+                    &joints44,
+                    at,
+                    joints44.numel() as i64 / input.size4()?.0,
+                )?),
                 rotations: row(&rotations, at, 24 * 9)?,
                 betas: fixed(row(&betas, at, 10)?)?,
                 camera: fixed(row(&camera, at, 3)?)?,
@@ -176,7 +183,10 @@ impl Network for VitPose {
     type Outcome = Keypoints;
 
     fn run(&self, crops: &[PointsCrop]) -> Result<Vec<Keypoints>, TchError> {
-        let pixels: Vec<f32> = crops.iter().flat_map(|c| c.pixels.iter().copied()).collect();
+        let pixels: Vec<f32> = crops
+            .iter()
+            .flat_map(|c| c.pixels.iter().copied())
+            .collect();
         let regions: Vec<Region> = crops.iter().map(|crop| crop.region).collect();
         let maps = self.heat_maps(&batch(&pixels)?)?;
         self.keypoints(&maps, &regions)

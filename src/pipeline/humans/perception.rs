@@ -142,9 +142,8 @@ fn plan(config: &EngineConfig, files: &Files) -> Result<Plan, EngineError> {
     let size = |kind: Kind, path: &Path| {
         ModelSize::of_file(kind, path).map_err(|e| EngineError::new(MODEL_FILE, e.to_string()))
     };
-    let optional = |kind, path: Option<&std::path::PathBuf>| {
-        path.map(|path| size(kind, path)).transpose()
-    };
+    let optional =
+        |kind, path: Option<&std::path::PathBuf>| path.map(|path| size(kind, path)).transpose();
     let single = |path: &Path| {
         ModelSize::of_single(path).map_err(|e| EngineError::new(MODEL_FILE, e.to_string()))
     };
@@ -312,8 +311,16 @@ impl Opening<'_> {
         part: &Component,
     ) -> Result<(Arc<Counter<Finder>>, BoxSource), EngineError> {
         let (path, kind, source) = match part.network {
-            Kind::RegNetY => (&self.files.regnety, detector::Kind::RegNetY, BoxSource::RegNetY),
-            _ => (&self.files.vitdet, detector::Kind::RegNetY, BoxSource::VitDet),
+            Kind::RegNetY => (
+                &self.files.regnety,
+                detector::Kind::RegNetY,
+                BoxSource::RegNetY,
+            ),
+            _ => (
+                &self.files.vitdet,
+                detector::Kind::VitDet,
+                BoxSource::VitDet,
+            ),
         };
         let unplanned = || EngineError::new(MODEL_FILE, "the planned detector has no file");
         let path = path.clone().ok_or_else(unplanned)?;
@@ -407,7 +414,10 @@ impl Perception for Humans {
     }
 
     fn models(&self) -> Vec<ModelState> {
-        self.accounts.iter().map(|account| account.state()).collect()
+        self.accounts
+            .iter()
+            .map(|account| account.state())
+            .collect()
     }
 
     fn plan(&self) -> Option<&Plan> {

@@ -9,9 +9,7 @@ use crate::models::hmr2::camera::{full_focal_length, full_image_translation};
 use crate::models::hmr2::config::Config;
 use crate::models::hmr2::crop::Square;
 use crate::models::vitpose::model::Keypoints;
-use crate::pipeline::result::{
-    BoxSource, Camera, Keypoint, KeypointSource, Person, Smpl, Source,
-};
+use crate::pipeline::result::{BoxSource, Camera, Keypoint, KeypointSource, Person, Smpl, Source};
 
 /// Which joint of a body a keypoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +90,13 @@ impl Shape {
     }
 
     /// Everything but who it is. The vertices are taken out of the sighting.
-    pub fn person(&self, sighting: &mut Sighting, config: &Config, width: usize, height: usize) -> Person {
+    pub fn person(
+        &self,
+        sighting: &mut Sighting,
+        config: &Config,
+        width: usize,
+        height: usize,
+    ) -> Person {
         let size = [width as f32, height as f32];
         let camera = self.camera(sighting, config, size);
         let vertices = sighting.body.vertices.take();

@@ -35,7 +35,9 @@ pub fn sighting() -> Sighting {
     };
     turn(0, [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]);
     turn(16, [0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
-    let posed = body.pose(&Tensor::zeros([1, 10], float), &rotations).unwrap();
+    let posed = body
+        .pose(&Tensor::zeros([1, 10], float), &rotations)
+        .unwrap();
     let flat = |t: &Tensor| Vec::<f32>::try_from(t.contiguous().view(-1)).unwrap();
     let triples = |t: &Tensor| flat(t).as_chunks::<3>().0.to_vec();
     Sighting {
@@ -111,7 +113,11 @@ fn sets_agree_where_they_name_the_same_joint() {
         let person = person(set, &sighting);
         let mut common = 0;
         for point in &person.keypoints {
-            let name = if point.name == "mid_hip" { "pelvis" } else { point.name };
+            let name = if point.name == "mid_hip" {
+                "pelvis"
+            } else {
+                point.name
+            };
             let Some(same) = smpl.keypoints.iter().find(|k| k.name == name) else {
                 continue;
             };
@@ -150,7 +156,10 @@ fn the_body_comes_with_its_parameters_mesh_and_angles() {
     assert_eq!(person.vertices.unwrap().len(), 3 * 6890);
     assert_eq!(sighting.body.vertices, None, "handed over, not copied");
     let smpl = person.smpl.unwrap();
-    assert_eq!(smpl.global_orient, [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]);
+    assert_eq!(
+        smpl.global_orient,
+        [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]
+    );
     assert_eq!(smpl.body_pose.len(), 23 * 9);
     // The arm towards the camera is at about a right angle to the trunk, the other stretched out.
     let angles = person.joint_angles3d.unwrap();
@@ -173,7 +182,12 @@ fn confidence_is_measured_or_the_detectors_and_nothing_beyond_the_frame() {
     assert_eq!(projected.keypoint_source, Some(KeypointSource::Projected));
     for point in &projected.keypoints {
         let inside = (0.0..1280.0).contains(&point.x) && (0.0..720.0).contains(&point.y);
-        assert_eq!(point.confidence, if inside { 0.83 } else { 0.0 }, "{}", point.name);
+        assert_eq!(
+            point.confidence,
+            if inside { 0.83 } else { 0.0 },
+            "{}",
+            point.name
+        );
     }
     sighting.square.center = [0.0, 350.0];
     let half = person(KeypointSet::Smpl24, &sighting);

@@ -38,7 +38,10 @@ struct Scene {
 
 fn scene(room: usize, batch: usize) -> Scene {
     let counter = Arc::new(Counter::new(Arc::default()));
-    let (ran, loads) = (Arc::<Mutex<Vec<usize>>>::default(), Arc::<AtomicUsize>::default());
+    let (ran, loads) = (
+        Arc::<Mutex<Vec<usize>>>::default(),
+        Arc::<AtomicUsize>::default(),
+    );
     let (kept, count) = (Arc::clone(&ran), Arc::clone(&loads));
     let open = Box::new(move || {
         count.fetch_add(1, Ordering::SeqCst);
