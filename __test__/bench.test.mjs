@@ -110,7 +110,7 @@ describe('a quick run with tiny networks', () => {
   const args = ['--tiny', '--model=4dhumans', '--repeat=1', '--threads=1', '--batch=1,2', '--quiet']
 
   test('every stage has its row, as JSON', async () => {
-    const stages = '--stages=decode,crop,detector,hmr2,smpl,vitpose'
+    const stages = '--stages=decode,crop,detector,hmr2,smpl,vitpose,bridge'
     const { code, stdout, stderr } = await pose4d('bench', sample, ...args, stages, '--json')
     assert.equal(code, 0, stderr)
     const { rows, missing, weights } = JSON.parse(stdout)
@@ -127,11 +127,12 @@ describe('a quick run with tiny networks', () => {
       ['smpl', 4],
       ['vitPose', 4],
       ['detect', 4],
+      ['bridge', 1],
     ])
       assert.equal(of(stage).length, count, stage)
     for (const row of rows.filter(({ stage }) => stage !== 'load')) {
       assert.ok(row.ms > 0, row.title)
-      assert.equal(row.share > 0, !['decode', 'crop'].includes(row.stage), row.title)
+      assert.equal(row.share > 0, !['decode', 'crop', 'bridge'].includes(row.stage), row.title)
     }
     for (const { loadSeconds, weightBytes } of of('load'))
       assert.ok(loadSeconds > 0 && weightBytes > 0)

@@ -30,4 +30,7 @@ async function randomWeights(folder, { tiny = false, precision = 'fp32' } = {}) 
   }
 }
 
-module.exports = { Stand, randomWeights }
+/** A made-up result with meshes, handed over as the engine's are. */
+const meshResult = (people) => native(() => loadNative().binding.meshResult(people))
+
+module.exports = { Stand, meshResult, randomWeights }

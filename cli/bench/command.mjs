@@ -11,7 +11,7 @@ import { EXIT, UsageError } from '../exit.mjs'
 import { CACHE_OPTIONS, cacheOptions, QUIET_OPTION } from '../models/common.mjs'
 import { writeDetectors } from './peers.mjs'
 import { reportText } from './report.mjs'
-import { measureStages, STAGES } from './stages.mjs'
+import { measureBridge, measureStages, STAGES } from './stages.mjs'
 import { measureWhole } from './whole.mjs'
 
 const MODELS = ['blazepose', '4dhumans', 'all']
@@ -203,6 +203,7 @@ async function run(parsed, io = {}) {
       const stand = new bench.Stand(threads)
       await measureStages({ ...context, stand, threads, files: found.files })
     }
+    if (given.stages.includes('bridge')) measureBridge(context)
     if (given.stages.includes('whole')) {
       if (wants('4dhumans')) await measureWhole('4dhumans', { ...context, files: files.files })
       if (wants('blazepose')) await measureWhole('blazepose', context)

@@ -64,8 +64,8 @@ const stageTable = (rows) =>
       row.share === undefined
         ? ''
         : `${(100 * row.share).toFixed(0)}% of ${row.matrixGflopPerSecond.toFixed(0)}`,
-      size(row.peakRss),
-      size(row.peakRss - row.rssBefore),
+      row.peakRss === undefined ? '' : size(row.peakRss),
+      row.peakRss === undefined ? '' : size(Math.max(row.peakRss - row.rssBefore, 0)),
     ]),
     ['stage', 'precision'],
   )

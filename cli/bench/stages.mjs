@@ -1,7 +1,8 @@
 // Loads one network after the other on the test stand and times its stages.
+import bench from '../../lib/bench.cjs'
 import { startPeer } from './peers.mjs'
 
-export const STAGES = ['decode', 'crop', 'detector', 'hmr2', 'smpl', 'vitpose', 'whole']
+export const STAGES = ['decode', 'crop', 'detector', 'hmr2', 'smpl', 'vitpose', 'bridge', 'whole']
 
 /** Networks in turn, their stages as the stand calls them, and which of `STAGES` asks for them. */
 const NETWORKS = [
@@ -79,6 +80,25 @@ export async function measureStages({ stand, files, given, report, note, threads
     }
   }
   await stand.ask({ do: 'release' })
+}
+
+/** Results made in the addon and taken over by JavaScript, many at a time: one takes no time. */
+export function measureBridge({ given, report }) {
+  const [people, passes] = [1, 200]
+  const times = []
+  for (let round = 0; round <= given.repeat; round++) {
+    let vertices = 0
+    const start = performance.now()
+    for (let pass = 0; pass < passes; pass++)
+      vertices += bench.meshResult(people).persons[0].mesh.vertices.length
+    times.push((performance.now() - start) / passes)
+    if (vertices !== passes * 3 * 6890) throw new Error(`a mesh of ${vertices / passes} numbers`)
+  }
+  report.rows.push({
+    title: 'bridge of a mesh result',
+    stage: 'bridge',
+    ms: median(times.slice(1)),
+  })
 }
 
 async function decode({ stand, given, report }) {

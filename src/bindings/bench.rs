@@ -8,11 +8,15 @@ use napi_derive::napi;
 use serde_json::json;
 
 use super::error::to_js;
+use super::results::PoseResult;
 use crate::checkpoint::dtype::DType;
+use crate::geometry::boxes::BBox;
+use crate::geometry::joints::KeypointSet;
 use crate::pipeline::bench::request::Request;
 use crate::pipeline::bench::stand::Stand;
 use crate::pipeline::bench::synthetic::{Files, Scale};
 use crate::pipeline::error::{EngineError, INTERNAL, INVALID_ARGUMENT, MODEL_FILE};
+use crate::pipeline::result::{Camera, FrameResult, Keypoint, Person, Smpl, Source};
 
 /// A thread of its own that loads networks and times their stages.
 #[napi]
@@ -81,5 +85,51 @@ pub fn random_weights<'env>(
             .map_err(|e| EngineError::new(INTERNAL, format!("writing failed: {e}")))
             .and_then(|written| written)
             .map_err(to_js)
+    })
+}
+
+/// A result of 4D-Humans with so many people and their meshes, made up: what handing one over
+/// costs is timed by who calls this.
+#[napi(skip_typescript, catch_unwind)]
+pub fn mesh_result(people: u32) -> PoseResult {
+    const VERTICES: usize = 6890;
+    let name = |index: usize| KeypointSet::Hmr44.names().get(index).copied();
+    let keypoint = |index| Keypoint {
+        name: name(index).unwrap_or_default(),
+        x: index as f32,
+        y: 0.0,
+        z: Some(0.0),
+        confidence: 1.0,
+    };
+    let person = |id| Person {
+        keypoints: (0..44).map(keypoint).collect(),
+        joints3d: Some(vec![[0.0; 3]; 44]),
+        joint_angles3d: Some(
+            (0..16)
+                .map(|index| (name(index).unwrap_or_default(), 90.0))
+                .collect(),
+        ),
+        camera: Some(Camera {
+            translation: [0.0; 3],
+            focal_length: 5000.0,
+            center: [960.0, 540.0],
+        }),
+        smpl: Some(Smpl {
+            global_orient: [0.0; 9],
+            body_pose: vec![0.0; 23 * 9],
+            betas: [0.0; 10],
+        }),
+        vertices: Some(vec![0.0; 3 * VERTICES]),
+        ..Person::at(id, BBox::new(0.0, 0.0, 1.0, 1.0), Source::Detected)
+    };
+    PoseResult::from(FrameResult {
+        frame_number: 0.0,
+        width: 1920,
+        height: 1080,
+        persons: (0..people).map(person).collect(),
+        processing_time_ms: 0.0,
+        timings: vec![("decode", 0.0)],
+        model_version: "made up".into(),
+        error: None,
     })
 }

@@ -17,7 +17,7 @@ use crate::pipeline::device::device;
 use crate::pipeline::error::{EngineError, IMAGE_NOT_FOUND, INTERNAL, INVALID_ARGUMENT};
 use crate::pipeline::pool::panicked;
 use crate::pipeline::source::FrameSource;
-use crate::runtime::memory;
+use crate::runtime::{heap, memory};
 
 use super::rates;
 use super::request::{Answer, Request, Stage};
@@ -87,6 +87,8 @@ impl Bench {
     }
 
     fn answer(&mut self, request: Request) -> Result<Answer, EngineError> {
+        // What was let go before must not hide what is taken now.
+        heap::trim();
         let before = memory::read().rss;
         let fresh = memory::reset_peak();
         let mut answer = self.work(request)?;
