@@ -106,14 +106,14 @@ impl BoxHead {
     }
 }
 
-impl Predictions {
-    /// `(boxes, classes + 1)` probabilities, on the CPU in single precision.
-    pub fn probabilities(&self) -> Result<Tensor, TchError> {
-        self.logits
-            .f_softmax(-1, Kind::Float)?
-            .f_to_device(tch::Device::Cpu)
-    }
+/// `(boxes, classes + 1)` probabilities, on the CPU in single precision.
+pub fn probabilities(logits: &Tensor) -> Result<Tensor, TchError> {
+    logits
+        .f_softmax(-1, Kind::Float)?
+        .f_to_device(tch::Device::Cpu)
+}
 
+impl Predictions {
     /// Every box moved by its deltas: one box each, or one per class.
     pub fn refine(&self, from: &[Box4], weights: [f32; 4]) -> Result<Vec<Vec<Box4>>, TchError> {
         let per_box = self.deltas.size()[1] as usize;
@@ -142,10 +142,12 @@ pub struct Detection {
 }
 
 /// Which detections are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
-    /// A class's probability must be above this.
+    /// A class's probability must be above this to take part at all.
     pub score: f32,
+    /// A person that is given must be above this.
+    pub person: f32,
     /// Boxes of one class that overlap more are one.
     pub overlap: f32,
     /// Most detections of an image.

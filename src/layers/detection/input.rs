@@ -59,18 +59,14 @@ impl Normalise {
     }
 }
 
-/// Boxes of the resized image in pixels of the original; those that become empty are dropped.
-pub fn to_original(detections: &[Detection], resized: &Rgb8, original: &Rgb8) -> Vec<Detection> {
+/// A detection in the resized image in pixels of the original; `None` when it becomes empty.
+pub fn to_original(found: &Detection, resized: &Rgb8, original: &Rgb8) -> Option<Detection> {
     let (width, height) = (original.width as f64, original.height as f64);
     let sx = (width / resized.width as f64) as f32;
     let sy = (height / resized.height as f64) as f32;
-    detections
-        .iter()
-        .filter_map(|d| {
-            let [x1, y1, x2, y2] = d.bounds;
-            let scaled = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
-            let bounds = super::boxes::clip(scaled, width as f32, height as f32);
-            (bounds[2] > bounds[0] && bounds[3] > bounds[1]).then_some(Detection { bounds, ..*d })
-        })
-        .collect()
+    let [x1, y1, x2, y2] = found.bounds;
+    let scaled = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
+    let bounds = super::boxes::clip(scaled, width as f32, height as f32);
+    let whole = bounds[2] > bounds[0] && bounds[3] > bounds[1];
+    whole.then_some(Detection { bounds, ..*found })
 }
