@@ -4,11 +4,12 @@
 //! 02b5c4e, `configs/new_baselines/mask_rcnn_regnety_4gf_dds_FPN_400ep_LSJ.py`
 //! (`model_final_ef3a80.pkl`), used by 4D-Humans' demo with `--detector regnety`.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
+use crate::layers::detection::boxes::Box4;
 use crate::layers::detection::conv::{Conv, Use};
 use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
@@ -52,6 +53,7 @@ pub struct RegNetY {
     head: BoxHead,
     masks: Option<MaskHead>,
     kind: Kind,
+    device: Device,
 }
 
 /// Everything on the way to the result, for comparison with the original.
@@ -99,6 +101,7 @@ impl RegNetY {
                 .then(|| MaskHead::load(&heads.sub("mask_head"), channels))
                 .transpose()?,
             kind: weights.kind(),
+            device: weights.device(),
         })
     }
 
@@ -106,6 +109,12 @@ impl RegNetY {
     pub fn masks<'a>(&'a self, stages: &'a Stages) -> Option<Masks<'a>> {
         let (head, pooler) = (self.masks.as_ref()?, &stages.pooler);
         Some(Masks { head, pooler })
+    }
+
+    /// `(boxes, classes + 1)` logits of the box head alone, from boxes inside the image.
+    pub fn logits(&self, stages: &Stages, boxes: &[Box4]) -> Result<Tensor, TchError> {
+        let pooled = stages.pooler.pool(boxes, POOLED)?;
+        Ok(self.head.forward(&pooled)?.logits)
     }
 
     /// `image` in the size the network was trained for.
@@ -126,7 +135,7 @@ impl RegNetY {
             width.next_multiple_of(STRIDE),
             height.next_multiple_of(STRIDE),
         ];
-        let input = NORMALISE.tensor(resized, padded, self.kind)?;
+        let input = NORMALISE.tensor(resized, padded, (self.kind, self.device))?;
         let pyramid = self.fpn.forward(&self.bottom_up.forward(&input)?)?;
         let levels = pyramid
             .iter()

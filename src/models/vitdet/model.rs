@@ -4,7 +4,7 @@
 //! Vasconcelos, "Cascade R-CNN". Weights and layout: detectron2 02b5c4e,
 //! `projects/ViTDet/configs/COCO/cascade_mask_rcnn_vitdet_h_75ep.py` (`model_final_f05665.pkl`).
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::pyramid::Pyramid;
 use super::trunk::{Size, Trunk};
@@ -52,6 +52,7 @@ pub struct VitDet {
     heads: [BoxHead; 3],
     masks: Option<MaskHead>,
     kind: Kind,
+    device: Device,
 }
 
 /// One stage of the cascade.
@@ -109,6 +110,7 @@ impl VitDet {
                 .then(|| MaskHead::load(&heads.sub("mask_head"), channels))
                 .transpose()?,
             kind: weights.kind(),
+            device: weights.device(),
         })
     }
 
@@ -137,7 +139,7 @@ impl VitDet {
         threads: usize,
     ) -> Result<Stages, TchError> {
         let side = self.trunk.size.pixels();
-        let input = NORMALISE.tensor(resized, [side, side], self.kind)?;
+        let input = NORMALISE.tensor(resized, [side, side], (self.kind, self.device))?;
         let tokens = self.trunk.forward(&input)?;
         let pyramid = self.pyramid.forward(&tokens, self.trunk.size.side)?;
         let levels = pyramid
@@ -170,18 +172,29 @@ impl VitDet {
         let mut from: Vec<Box4> = proposals.iter().map(|p| p.bounds).collect();
         let mut stages = Vec::new();
         for head in &self.heads {
-            let pooled = pooler.pool(&from, POOLED)?;
-            let predictions = head.forward(&pooled)?;
-            let refined = predictions.refine(&from, head.weights)?;
-            let to: Vec<Box4> = refined.into_iter().flatten().collect();
-            let clipped = to.iter().map(|&b| boxes::clip(b, width, height)).collect();
-            stages.push(Stage {
-                from: std::mem::replace(&mut from, clipped),
-                logits: predictions.logits,
-                to,
-            });
+            let stage = Stage::run(head, pooler, from)?;
+            let inside = |&b: &Box4| boxes::clip(b, width, height);
+            from = stage.to.iter().map(inside).collect();
+            stages.push(stage);
         }
         Ok(stages)
+    }
+
+    /// Stage `index` of the cascade alone, from boxes inside the image.
+    pub fn stage(&self, index: usize, stages: &Stages, from: Vec<Box4>) -> Result<Stage, TchError> {
+        Stage::run(&self.heads[index.min(2)], &stages.pooler, from)
+    }
+}
+
+impl Stage {
+    fn run(head: &BoxHead, pooler: &Pooler, from: Vec<Box4>) -> Result<Self, TchError> {
+        let predictions = head.forward(&pooler.pool(&from, POOLED)?)?;
+        let refined = predictions.refine(&from, head.weights)?;
+        Ok(Self {
+            from,
+            logits: predictions.logits,
+            to: refined.into_iter().flatten().collect(),
+        })
     }
 }
 
