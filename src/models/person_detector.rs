@@ -64,8 +64,8 @@ pub struct PersonDetector {
 }
 
 enum Network {
-    VitDet(VitDet),
-    RegNetY(RegNetY),
+    VitDet(Box<VitDet>),
+    RegNetY(Box<RegNetY>),
 }
 
 impl PersonDetector {
@@ -107,7 +107,7 @@ impl PersonDetector {
                     unfit(&weights, "ViTDet", "backbone.net.blocks.0.attn.rel_pos_h")
                 })?;
                 (
-                    Network::VitDet(VitDet::load(&weights, size, masks)?),
+                    Network::VitDet(Box::new(VitDet::load(&weights, size, masks)?)),
                     &vitdet::TOLERANCE,
                 )
             }
@@ -115,7 +115,7 @@ impl PersonDetector {
                 return Err(unfit(&weights, "RegNetY Mask R-CNN", STEM));
             }
             Kind::RegNetY => (
-                Network::RegNetY(RegNetY::load(&weights, masks)?),
+                Network::RegNetY(Box::new(RegNetY::load(&weights, masks)?)),
                 &regnety::TOLERANCE,
             ),
         };
