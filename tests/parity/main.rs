@@ -62,9 +62,10 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 3] = [
+    let networks: [(&str, &[Run]); 4] = [
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),
+        ("vitdet", &[detectors::vitdet]),
         ("vitpose", &[vitpose::run]),
     ];
     for (model, runs) in networks.into_iter().filter(|(model, _)| wanted(model)) {

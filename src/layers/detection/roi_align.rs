@@ -14,40 +14,53 @@ const CANONICAL_SIZE: f32 = 224.0;
 const CANONICAL_LEVEL: f32 = 4.0;
 const FIRST_LEVEL: f32 = 2.0;
 
-/// Pools `size` × `size` values per channel for each box.
-///
-/// `levels`: p2, p3, … as `(1, channels, h, w)` with strides 4, 8, …. Returns
-/// `(boxes, channels, size, size)` in the first level's type, on its device, channels last in memory.
-pub fn pool(
-    levels: &[Tensor],
-    boxes: &[Box4],
-    size: usize,
+/// The levels of a pyramid, ready to pool from.
+pub struct Pooler {
+    maps: Vec<Map>,
+    kind: Kind,
+    device: Device,
     threads: usize,
-) -> Result<Tensor, TchError> {
-    let first = &levels[0];
-    let (kind, device) = (first.kind(), first.device());
-    let channels = first.size()[1] as usize;
-    let maps = levels.iter().map(Map::new).collect::<Result<Vec<_>, _>>()?;
-    let each = size * size * channels;
-    let mut out = vec![0.0_f32; boxes.len() * each];
-    let share = boxes.len().div_ceil(threads.max(1)).max(1);
-    thread::scope(|scope| {
-        for (boxes, out) in boxes.chunks(share).zip(out.chunks_mut(share * each)) {
-            let maps = &maps;
-            scope.spawn(move || {
-                for (&b, out) in boxes.iter().zip(out.chunks_exact_mut(each)) {
-                    let level = level_of(b, maps.len());
-                    maps[level].pool(b, 0.25 / (1_u32 << level) as f32, size, out);
-                }
-            });
-        }
-    });
-    let shape = [boxes.len(), size, size, channels].map(|d| d as i64);
-    Tensor::f_from_slice(&out)?
-        .f_reshape(shape)?
-        .f_permute([0, 3, 1, 2])?
-        .f_to_device(device)?
-        .f_to_kind(kind)
+}
+
+impl Pooler {
+    /// `levels`: p2, p3, … as `(1, channels, h, w)` with strides 4, 8, ….
+    pub fn new(levels: &[Tensor], threads: usize) -> Result<Self, TchError> {
+        let first = levels.first();
+        Ok(Self {
+            maps: levels.iter().map(Map::new).collect::<Result<_, _>>()?,
+            kind: first.map_or(Kind::Float, Tensor::kind),
+            device: first.map_or(Device::Cpu, Tensor::device),
+            threads: threads.max(1),
+        })
+    }
+
+    /// Pools `size` × `size` values per channel for each box: `(boxes, channels, size, size)` in
+    /// the levels' type, on their device, channels last in memory.
+    pub fn pool(&self, boxes: &[Box4], size: usize) -> Result<Tensor, TchError> {
+        let channels = self.maps.first().map_or(0, |map| map.channels);
+        let each = size * size * channels;
+        let mut out = vec![0.0_f32; boxes.len() * each];
+        let share = boxes.len().div_ceil(self.threads).max(1);
+        thread::scope(|scope| {
+            for (boxes, out) in boxes
+                .chunks(share)
+                .zip(out.chunks_mut((share * each).max(1)))
+            {
+                scope.spawn(move || {
+                    for (&b, out) in boxes.iter().zip(out.chunks_exact_mut(each.max(1))) {
+                        let level = level_of(b, self.maps.len());
+                        self.maps[level].pool(b, 0.25 / (1_u32 << level) as f32, size, out);
+                    }
+                });
+            }
+        });
+        let shape = [boxes.len(), size, size, channels].map(|d| d as i64);
+        Tensor::f_from_slice(&out)?
+            .f_reshape(shape)?
+            .f_permute([0, 3, 1, 2])?
+            .f_to_device(self.device)?
+            .f_to_kind(self.kind)
+    }
 }
 
 fn level_of(b: Box4, levels: usize) -> usize {
