@@ -127,8 +127,6 @@ function attempt(run, files, folder) {
       maxPersons: 1,
       humans: {
         vitpose: 'vitpose-h',
-        // A random detector believes in nobody: whoever it likes best is taken.
-        scoreThreshold: 0,
         files: {
           'vitdet-h': files.vitdet,
           regnety: files.regnety,
@@ -162,7 +160,8 @@ const wrong = (row) => {
     return row.code === 'ERR_POSE4D_MEMORY' ? null : `not refused for memory: ${row.code}`
   if (row.code) return `${row.code}: ${row.message}`
   if (!row.plan) return row.stderr ?? 'no answer'
-  if (row.persons > 0 && row.vertices !== 6890) return `${row.vertices} vertices`
+  if (row.persons !== 1 || row.vertices !== 6890)
+    return `${row.persons} people, ${row.vertices} vertices`
   return null
 }
 
