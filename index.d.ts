@@ -73,9 +73,11 @@ export interface MemoryPlan {
   models: Array<PlannedModel>
   /** Crops of people in one forward pass, at most. */
   batch: number
+  /** The batch that was wished for. */
+  wishedBatch: number
   /** RAM first, then the cards in use. */
   devices: Array<PlannedDevice>
-  /** As wished first. */
+  /** As wished first, then every step that was looked at. */
   steps: Array<PlanStep>
 }
 
@@ -179,6 +181,12 @@ export interface PlannedModel {
   workingBytes: number
 }
 
+export interface PlannedNeed {
+  /** `cpu` (RAM) or `cuda:N`. */
+  device: string
+  bytes: number
+}
+
 /** A step that was looked at to make the models fit. */
 export interface PlanStep {
   /** In words: `as wished`, `bf16`, `detector on the CPU`, … */
@@ -187,6 +195,8 @@ export interface PlanStep {
   taken: boolean
   /** Why it was taken, or not. */
   reason: string
+  /** What the networks would need at least, with batches of one, after this step. */
+  needs: Array<PlannedNeed>
 }
 
 /** Everything about one frame. A bad frame has `error` and `errorCode` and no persons. */
@@ -923,8 +933,11 @@ export interface PreparedFile {
 export interface PrepareReport {
   /** `ready`: every network's weights are loaded; `partial`: some; `error`: none. */
   status: 'ready' | 'partial' | 'error'
+  /** Says also whether a frame was run: of 4D-Humans one is, through every network. */
   message: string
   models: Record<string, ModelWarmup & { files: PreparedFile[] }>
+  /** How the networks were made to fit into memory, where a frame was run. */
+  memoryPlan?: MemoryPlan
 }
 
 export interface OverlayOptions {
@@ -968,7 +981,7 @@ export interface LegacyPoseResult {
   keypoints: Keypoint[]
   keypointCount: number
   has3d: boolean
-  /** `[J][3]` metres, camera axes, origin at the pelvis. */
+  /** `[J][3]` metres, camera axes, as `joints3d`. */
   joints3dRaw?: number[][]
   /** Degrees. */
   jointAngles3d?: Record<string, number>

@@ -636,8 +636,11 @@ export interface PreparedFile {
 export interface PrepareReport {
   /** `ready`: every network's weights are loaded; `partial`: some; `error`: none. */
   status: 'ready' | 'partial' | 'error'
+  /** Says also whether a frame was run: of 4D-Humans one is, through every network. */
   message: string
   models: Record<string, ModelWarmup & { files: PreparedFile[] }>
+  /** How the networks were made to fit into memory, where a frame was run. */
+  memoryPlan?: MemoryPlan
 }
 
 export interface OverlayOptions {
@@ -681,7 +684,7 @@ export interface LegacyPoseResult {
   keypoints: Keypoint[]
   keypointCount: number
   has3d: boolean
-  /** `[J][3]` metres, camera axes, origin at the pelvis. */
+  /** `[J][3]` metres, camera axes, as `joints3d`. */
   joints3dRaw?: number[][]
   /** Degrees. */
   jointAngles3d?: Record<string, number>

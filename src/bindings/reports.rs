@@ -5,9 +5,9 @@ use napi_derive::napi;
 
 use super::runtime::MemoryInfo;
 use crate::pipeline::config::EngineConfig;
+use crate::pipeline::engine;
 use crate::pipeline::perception::ModelState;
-use crate::pipeline::plan::report::{Plan, Residence};
-use crate::pipeline::{engine, plan::report};
+use crate::pipeline::plan::report::{self, Plan, Residence};
 
 /// What warming up did with one model.
 #[napi(object, object_from_js = false)]
@@ -97,6 +97,15 @@ pub struct PlanStep {
     pub taken: bool,
     /// Why it was taken, or not.
     pub reason: String,
+    /// What the networks would need at least, with batches of one, after this step.
+    pub needs: Vec<PlannedNeed>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct PlannedNeed {
+    /// `cpu` (RAM) or `cuda:N`.
+    pub device: String,
+    pub bytes: f64,
 }
 
 /// What is loaded where, why, and how much memory that takes; made before anything is loaded.
@@ -105,9 +114,11 @@ pub struct MemoryPlan {
     pub models: Vec<PlannedModel>,
     /// Crops of people in one forward pass, at most.
     pub batch: u32,
+    /// The batch that was wished for.
+    pub wished_batch: u32,
     /// RAM first, then the cards in use.
     pub devices: Vec<PlannedDevice>,
-    /// As wished first.
+    /// As wished first, then every step that was looked at.
     pub steps: Vec<PlanStep>,
 }
 
@@ -130,14 +141,20 @@ impl From<&Plan> for MemoryPlan {
             available_bytes: device.available_bytes.map(|bytes| bytes as f64),
             bound: device.bound.clone(),
         };
+        let need = |need: &report::Needed| PlannedNeed {
+            device: need.device.clone(),
+            bytes: need.bytes as f64,
+        };
         let step = |trial: &report::Trial| PlanStep {
             step: trial.step.text(),
             taken: trial.taken,
             reason: trial.reason.clone(),
+            needs: trial.needs.iter().map(need).collect(),
         };
         Self {
             models: plan.components.iter().map(model).collect(),
             batch: count(plan.batch),
+            wished_batch: count(plan.wished_batch),
             devices: plan.devices.iter().map(device).collect(),
             steps: plan.ladder.iter().map(step).collect(),
         }

@@ -232,6 +232,14 @@ mod tests {
     }
 
     #[test]
+    fn blazeposes_angles_are_among_them() {
+        let own: Vec<_> = names().collect();
+        for name in crate::geometry::angles::names() {
+            assert!(own.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_degenerate_or_missing_is_left_out() {
         let mut joints = standing();
         joints[index("left_wrist")] = joints[index("left_elbow")];

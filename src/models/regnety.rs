@@ -4,11 +4,13 @@
 //! 02b5c4e, `configs/new_baselines/mask_rcnn_regnety_4gf_dds_FPN_400ep_LSJ.py`
 //! (`model_final_ef3a80.pkl`), used by 4D-Humans' demo with `--detector regnety`.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
+use crate::layers::detection::boxes::Box4;
+use crate::layers::detection::clock::Clock;
 use crate::layers::detection::conv::{Conv, Use};
 use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
@@ -52,6 +54,7 @@ pub struct RegNetY {
     head: BoxHead,
     masks: Option<MaskHead>,
     kind: Kind,
+    device: Device,
 }
 
 /// Everything on the way to the result, for comparison with the original.
@@ -67,6 +70,9 @@ pub struct Stages {
     /// In pixels of the resized image.
     pub detections: Vec<Detection>,
     pooler: Pooler,
+    /// Seconds of input, trunk, pyramid, proposals and heads; on a device that works ahead, until
+    /// the work was given to it.
+    pub laps: Vec<(&'static str, f64)>,
 }
 
 impl Stages {
@@ -99,6 +105,7 @@ impl RegNetY {
                 .then(|| MaskHead::load(&heads.sub("mask_head"), channels))
                 .transpose()?,
             kind: weights.kind(),
+            device: weights.device(),
         })
     }
 
@@ -108,6 +115,12 @@ impl RegNetY {
         Some(Masks { head, pooler })
     }
 
+    /// `(boxes, classes + 1)` logits of the box head alone, from boxes inside the image.
+    pub fn logits(&self, stages: &Stages, boxes: &[Box4]) -> Result<Tensor, TchError> {
+        let pooled = stages.pooler.pool(boxes, POOLED)?;
+        Ok(self.head.forward(&pooled)?.logits)
+    }
+
     /// `image` in the size the network was trained for.
     pub fn resized(&self, image: &Rgb8) -> Rgb8 {
         let (width, height) = fit(image.width, image.height, SHORT_SIDE, LONG_SIDE);
@@ -115,32 +128,34 @@ impl RegNetY {
     }
 
     /// Finds objects of all COCO classes in an image that [`RegNetY::resized`] gave.
-    pub fn stages(
-        &self,
-        resized: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Stages, TchError> {
+    pub fn stages(&self, resized: &Rgb8, choice: &Choice) -> Result<Stages, TchError> {
         let (width, height) = (resized.width, resized.height);
         let padded = [
             width.next_multiple_of(STRIDE),
             height.next_multiple_of(STRIDE),
         ];
-        let input = NORMALISE.tensor(resized, padded, self.kind)?;
-        let pyramid = self.fpn.forward(&self.bottom_up.forward(&input)?)?;
+        let mut clock = Clock::start();
+        let input = NORMALISE.tensor(resized, padded, (self.kind, self.device))?;
+        clock.lap("input");
+        let maps = self.bottom_up.forward(&input)?;
+        clock.lap("trunk");
+        let pyramid = self.fpn.forward(&maps)?;
+        clock.lap("pyramid");
         let levels = pyramid
             .iter()
             .map(|p| self.rpn.forward(p))
             .collect::<Result<Vec<_>, _>>()?;
         let size = (width as f32, height as f32);
         let proposals = rpn::propose(&levels, size.0, size.1)?;
+        clock.lap("rpn");
         let bounds: Vec<_> = proposals.iter().map(|p| p.bounds).collect();
-        let pooler = Pooler::new(&pyramid[..pyramid.len() - 1], threads)?;
+        let pooler = Pooler::new(&pyramid[..pyramid.len() - 1])?;
         let pooled = pooler.pool(&bounds, POOLED)?;
         let predictions = self.head.forward(&pooled)?;
         let probabilities = heads::probabilities(&predictions.logits)?;
         let refined = predictions.refine(&bounds, self.head.weights)?;
         let detections = heads::choose(&refined, &probabilities, size, choice)?;
+        clock.lap("heads");
         Ok(Stages {
             input,
             pyramid,
@@ -149,6 +164,7 @@ impl RegNetY {
             logits: predictions.logits,
             detections,
             pooler,
+            laps: clock.laps,
         })
     }
 }

@@ -123,7 +123,7 @@ fn paste_one(values: &[f32], side: usize, b: Box4, width: usize, height: usize) 
         let end = ((high.ceil() + 1.0).max(0.0) as usize).min(length);
         let taps = (first..end).map(|i| {
             let at = (i as f32 + 0.5 - low) / (high - low) * 2.0 - 1.0;
-            let at = (at + 1.0) * (side as f32 / 2.0) - 0.5;
+            let at = (at + 1.0).mul_add(side as f32 / 2.0, -0.5);
             (at.floor(), at - at.floor())
         });
         (first, taps.collect::<Vec<_>>())
@@ -142,10 +142,11 @@ fn paste_one(values: &[f32], side: usize, b: Box4, width: usize, height: usize) 
     for &(y, south) in &rows {
         for &(x, east) in &columns {
             let (north, west) = (1.0 - south, 1.0 - east);
-            let sum = value(y, x) * (north * west)
-                + value(y, x + 1.0) * (north * east)
-                + value(y + 1.0, x) * (south * west)
-                + value(y + 1.0, x + 1.0) * (south * east);
+            // Rounded as libtorch's `grid_sample` is compiled, so that edges fall on its pixels.
+            let sum = value(y, x) * (north * west);
+            let sum = value(y, x + 1.0).mul_add(north * east, sum);
+            let sum = value(y + 1.0, x).mul_add(south * west, sum);
+            let sum = value(y + 1.0, x + 1.0).mul_add(south * east, sum);
             inside.push(sum >= THRESHOLD);
         }
     }

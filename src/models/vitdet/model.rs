@@ -4,7 +4,7 @@
 //! Vasconcelos, "Cascade R-CNN". Weights and layout: detectron2 02b5c4e,
 //! `projects/ViTDet/configs/COCO/cascade_mask_rcnn_vitdet_h_75ep.py` (`model_final_f05665.pkl`).
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::pyramid::Pyramid;
 use super::trunk::{Size, Trunk};
@@ -12,6 +12,7 @@ use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
 use crate::layers::detection::boxes::{self, Box4};
+use crate::layers::detection::clock::Clock;
 use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
 use crate::layers::detection::input::{Normalise, fit};
@@ -52,6 +53,7 @@ pub struct VitDet {
     heads: [BoxHead; 3],
     masks: Option<MaskHead>,
     kind: Kind,
+    device: Device,
 }
 
 /// One stage of the cascade.
@@ -76,6 +78,9 @@ pub struct Stages {
     /// In pixels of the resized image.
     pub detections: Vec<Detection>,
     pooler: Pooler,
+    /// Seconds of input, trunk, pyramid, proposals and heads; on a device that works ahead, until
+    /// the work was given to it.
+    pub laps: Vec<(&'static str, f64)>,
 }
 
 impl Stages {
@@ -109,6 +114,7 @@ impl VitDet {
                 .then(|| MaskHead::load(&heads.sub("mask_head"), channels))
                 .transpose()?,
             kind: weights.kind(),
+            device: weights.device(),
         })
     }
 
@@ -130,25 +136,26 @@ impl VitDet {
     }
 
     /// Finds objects of all COCO classes in an image that [`VitDet::resized`] gave.
-    pub fn stages(
-        &self,
-        resized: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Stages, TchError> {
+    pub fn stages(&self, resized: &Rgb8, choice: &Choice) -> Result<Stages, TchError> {
         let side = self.trunk.size.pixels();
-        let input = NORMALISE.tensor(resized, [side, side], self.kind)?;
+        let mut clock = Clock::start();
+        let input = NORMALISE.tensor(resized, [side, side], (self.kind, self.device))?;
+        clock.lap("input");
         let tokens = self.trunk.forward(&input)?;
+        clock.lap("trunk");
         let pyramid = self.pyramid.forward(&tokens, self.trunk.size.side)?;
+        clock.lap("pyramid");
         let levels = pyramid
             .iter()
             .map(|p| self.rpn.forward(p))
             .collect::<Result<Vec<_>, _>>()?;
         let size = (resized.width as f32, resized.height as f32);
         let proposals = rpn::propose(&levels, size.0, size.1)?;
-        let pooler = Pooler::new(&pyramid[..4], threads)?;
+        clock.lap("rpn");
+        let pooler = Pooler::new(&pyramid[..4])?;
         let cascade = self.cascade(&pooler, &proposals, size)?;
         let detections = found(&cascade, size, choice)?;
+        clock.lap("heads");
         Ok(Stages {
             input,
             pyramid,
@@ -157,6 +164,7 @@ impl VitDet {
             cascade,
             detections,
             pooler,
+            laps: clock.laps,
         })
     }
 
@@ -170,18 +178,29 @@ impl VitDet {
         let mut from: Vec<Box4> = proposals.iter().map(|p| p.bounds).collect();
         let mut stages = Vec::new();
         for head in &self.heads {
-            let pooled = pooler.pool(&from, POOLED)?;
-            let predictions = head.forward(&pooled)?;
-            let refined = predictions.refine(&from, head.weights)?;
-            let to: Vec<Box4> = refined.into_iter().flatten().collect();
-            let clipped = to.iter().map(|&b| boxes::clip(b, width, height)).collect();
-            stages.push(Stage {
-                from: std::mem::replace(&mut from, clipped),
-                logits: predictions.logits,
-                to,
-            });
+            let stage = Stage::run(head, pooler, from)?;
+            let inside = |&b: &Box4| boxes::clip(b, width, height);
+            from = stage.to.iter().map(inside).collect();
+            stages.push(stage);
         }
         Ok(stages)
+    }
+
+    /// Stage `index` of the cascade alone, from boxes inside the image.
+    pub fn stage(&self, index: usize, stages: &Stages, from: Vec<Box4>) -> Result<Stage, TchError> {
+        Stage::run(&self.heads[index.min(2)], &stages.pooler, from)
+    }
+}
+
+impl Stage {
+    fn run(head: &BoxHead, pooler: &Pooler, from: Vec<Box4>) -> Result<Self, TchError> {
+        let predictions = head.forward(&pooler.pool(&from, POOLED)?)?;
+        let refined = predictions.refine(&from, head.weights)?;
+        Ok(Self {
+            from,
+            logits: predictions.logits,
+            to: refined.into_iter().flatten().collect(),
+        })
     }
 }
 

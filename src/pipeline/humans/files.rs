@@ -250,7 +250,3 @@ impl Search<'_> {
         EngineError::new(code, lines.join("\n"))
     }
 }
-
-#[cfg(test)]
-#[path = "files_tests.rs"]
-mod tests;

@@ -9,3 +9,4 @@ mod networks;
 pub mod perception;
 mod person;
 mod post;
+pub mod trial;

@@ -31,7 +31,7 @@ pub fn sighting() -> Sighting {
     let rotations = Tensor::eye(3, float).repeat([1, 24, 1, 1]);
     let turn = |joint: i64, matrix: [f32; 9]| {
         let mut place = rotations.select(0, 0).select(0, joint).view([9]);
-        let _ = place.f_copy_(&Tensor::from_slice(&matrix)).unwrap();
+        place.copy_(&Tensor::from_slice(&matrix));
     };
     turn(0, [1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0]);
     turn(16, [0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);

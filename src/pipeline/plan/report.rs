@@ -11,6 +11,7 @@ use super::sizes::Network;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
+    #[serde(rename = "models")]
     pub components: Vec<Component>,
     /// Crops in one forward pass, at most.
     pub batch: usize,
@@ -19,6 +20,7 @@ pub struct Plan {
     /// RAM first, then the cards in use.
     pub devices: Vec<DeviceUse>,
     /// As wished first, then every step of the ladder that was looked at.
+    #[serde(rename = "steps")]
     pub ladder: Vec<Trial>,
 }
 
@@ -45,7 +47,7 @@ pub struct Component {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Residence {
     /// Loaded once, kept.
     Resident,
@@ -69,12 +71,16 @@ pub struct DeviceUse {
 
 /// A step of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub enum Step {
+    #[serde(rename = "as wished")]
     AsWished,
+    #[serde(rename = "bf16")]
     Bf16,
+    #[serde(rename = "detector on the CPU")]
     DetectorOnCpu,
+    #[serde(rename = "RegNetY as the detector")]
     RegNetY,
+    #[serde(rename = "models on demand, one after the other")]
     OnDemand,
 }
 
