@@ -52,11 +52,11 @@ fn main() -> Outcome<()> {
     let arguments = arguments()?;
     tch::set_num_threads(arguments.threads);
     let _no_gradients = tch::no_grad_guard();
-    crops(&arguments)?;
     let mut peer = match &arguments.peer {
         Some(checkout) => Peer::start(&arguments.python, checkout, arguments.threads)?,
         None => None,
     };
+    crops(&arguments, peer.as_mut())?;
     let folder = tempfile::tempdir()?;
     let written = synthetic::write(folder.path())?;
     for &precision in &arguments.precisions {
@@ -163,7 +163,7 @@ fn matrix_rate(precision: DType, rows: i64, passes: usize) -> Outcome<f64> {
 }
 
 /// A large person in a photo of 24 megapixels, and the usual sizes.
-fn crops(arguments: &Arguments) -> Outcome<()> {
+fn crops(arguments: &Arguments, mut peer: Option<&mut Peer>) -> Outcome<()> {
     let config = synthetic::config()?;
     let seen = SIDE as usize..256 - SIDE as usize;
     for (what, width, height, side) in [
@@ -191,7 +191,38 @@ fn crops(arguments: &Arguments) -> Outcome<()> {
                 time * 1e3
             );
         }
+        if let Some(peer) = &mut peer {
+            crop_beside(what, &image, square, arguments, peer)?;
+        }
     }
+    Ok(())
+}
+
+/// Whole crops of ours and theirs in turn: the medians' ratio, and how far the pixels are apart.
+fn crop_beside(
+    what: &str,
+    image: &Rgb8,
+    square: Square,
+    arguments: &Arguments,
+    peer: &mut Peer,
+) -> Outcome<()> {
+    let cropper = Cropper::new(&synthetic::config()?, 0..256);
+    let mut out = vec![0.0; cropper.len()];
+    let (mut ours, mut theirs, mut furthest) = (Vec::new(), Vec::new(), 0.0f64);
+    for _ in 0..arguments.passes {
+        ours.push(1e3 * best(1, || Ok(cropper.crop(image, square, &mut out)?))?);
+        let (ms, pixels) = peer.crop([image.width, image.height], square.side)?;
+        theirs.push(ms);
+        for (ours, theirs) in out.iter().step_by(1009).zip(pixels) {
+            furthest = furthest.max((f64::from(*ours) - theirs).abs());
+        }
+    }
+    let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+    println!(
+        "crop of {what}: {ours:.2} ms, original {theirs:.1} ms: {:.0} times as fast, \
+         pixels (normalised) at most {furthest:.1e} apart",
+        theirs / ours
+    );
     Ok(())
 }
 

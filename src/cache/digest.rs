@@ -25,14 +25,37 @@ pub struct Digest {
 
 /// Reads all of `path`; a file that changes meanwhile is an error, not a hash of neither state.
 pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, CacheError> {
+    let by_md5 = |prefix: &super::manifest::Prefix| prefix.algorithm == Algorithm::Md5;
+    let mut md5 = entry.prefix.as_ref().is_some_and(by_md5).then(Md5::new);
+    let mut sha256 = Sha256::new();
+    let stamp = read_whole(path, entry, "verify", watch, |piece| {
+        sha256.update(piece);
+        if let Some(md5) = &mut md5 {
+            md5.update(piece);
+        }
+        Ok(())
+    })?;
+    Ok(Digest {
+        stamp,
+        sha256: hex(&sha256.finalize()),
+        md5: md5.map(|md5| hex(&md5.finalize())),
+    })
+}
+
+/// Gives every piece of `path` to `take`; an error when the file is another at the end than at
+/// the beginning.
+pub fn read_whole(
+    path: &Path,
+    entry: &Entry,
+    phase: &'static str,
+    watch: Watch,
+    mut take: impl FnMut(&[u8]) -> Result<(), CacheError>,
+) -> Result<Stamp, CacheError> {
     let io = |error: std::io::Error| {
         CacheError::new(CACHE_IO, format!("cannot read {}: {error}", path.display()))
     };
     let mut file = File::open(path).map_err(io)?;
     let stamp = Stamp::of(&file.metadata().map_err(io)?);
-    let by_md5 = |prefix: &super::manifest::Prefix| prefix.algorithm == Algorithm::Md5;
-    let mut md5 = entry.prefix.as_ref().is_some_and(by_md5).then(Md5::new);
-    let mut sha256 = Sha256::new();
     let mut piece = vec![0; PIECE];
     let mut loaded = 0;
     loop {
@@ -40,13 +63,10 @@ pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, Cache
         if n == 0 {
             break;
         }
-        sha256.update(&piece[..n]);
-        if let Some(md5) = &mut md5 {
-            md5.update(&piece[..n]);
-        }
+        take(&piece[..n])?;
         loaded += n as u64;
         let progress = Progress {
-            phase: "verify",
+            phase,
             model: &entry.id,
             file: &entry.file,
             loaded,
@@ -61,11 +81,7 @@ pub fn of_file(path: &Path, entry: &Entry, watch: Watch) -> Result<Digest, Cache
         let message = format!("{} changed while it was read; try again", path.display());
         return Err(CacheError::new(CACHE_IO, message));
     }
-    Ok(Digest {
-        stamp,
-        sha256: hex(&sha256.finalize()),
-        md5: md5.map(|md5| hex(&md5.finalize())),
-    })
+    Ok(stamp)
 }
 
 pub fn hex(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! Drafts of model files made from others: copied, or converted.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -10,8 +10,7 @@ use crate::checkpoint::convert::{self, Target};
 use crate::checkpoint::error::Kind;
 
 use super::digest;
-use super::error::{ABORTED, CACHE_IO, CacheError};
-use super::files::Stamp;
+use super::error::{ABORTED, CacheError};
 use super::manifest::Entry;
 use super::place;
 use super::progress::{Progress, Watch};
@@ -23,46 +22,13 @@ pub fn copy(
     entry: &Entry,
     watch: Watch,
 ) -> Result<String, CacheError> {
-    let reading = |error: std::io::Error| {
-        CacheError::new(
-            CACHE_IO,
-            format!("cannot read {}: {error}", source.display()),
-        )
-    };
     let writing = |error: std::io::Error| place::refusal(draft, &error);
-    let mut from = File::open(source).map_err(reading)?;
-    let stamp = Stamp::of(&from.metadata().map_err(reading)?);
     let mut to = File::create(draft).map_err(writing)?;
-    let mut piece = vec![0; 1 << 20];
     let mut hash = Sha256::new();
-    let mut loaded = 0;
-    loop {
-        let n = from.read(&mut piece).map_err(reading)?;
-        if n == 0 {
-            break;
-        }
-        hash.update(&piece[..n]);
-        to.write_all(&piece[..n]).map_err(writing)?;
-        loaded += n as u64;
-        let progress = Progress {
-            phase: "copy",
-            model: &entry.id,
-            file: &entry.file,
-            loaded,
-            total: Some(stamp.bytes),
-        };
-        if !watch.step(&progress) {
-            watch.check()?;
-        }
-    }
-    let after = Stamp::of(&from.metadata().map_err(reading)?);
-    if loaded != stamp.bytes || !stamp.looks_untouched(&after) {
-        let message = format!(
-            "{} changed while it was copied; try again",
-            source.display()
-        );
-        return Err(CacheError::new(CACHE_IO, message));
-    }
+    digest::read_whole(source, entry, "copy", watch, |piece| {
+        hash.update(piece);
+        to.write_all(piece).map_err(writing)
+    })?;
     Ok(digest::hex(&hash.finalize()))
 }
 

@@ -8,3 +8,4 @@ pub mod regnety;
 pub mod smpl;
 pub mod vit;
 pub mod vitdet;
+pub mod vitpose;

@@ -86,9 +86,9 @@ impl Machine {
         }
     }
 
-    /// Counts what stack, marks and memo have grown to.
+    /// Counts what stack, marks and memo have taken.
     fn count(&mut self) -> Parse<()> {
-        let bytes = self.stack.len() * 4 + self.marks.len() * 8 + self.memo.bytes();
+        let bytes = self.stack.capacity() * 4 + self.marks.capacity() * 8 + self.memo.bytes();
         if bytes > self.counted {
             self.arena.spend(bytes - self.counted)?;
             self.counted = bytes;
