@@ -40,12 +40,11 @@ function configuration(model, { given, files }) {
   return {
     ...common,
     precision,
-    // A random detector believes in nobody: whoever it likes best is taken.
+    // Random detectors see people everywhere.
     maxPersons: 1,
     humans: {
       files: Object.fromEntries(named.map(([role, name]) => [name, files[role]])),
       vitpose: NAMES.vitpose,
-      scoreThreshold: 0,
     },
   }
 }

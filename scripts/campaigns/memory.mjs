@@ -2,6 +2,7 @@
 // The whole 4D-Humans family in full size (random weights) inside memory cgroups: loads, works on a
 // frame, is never killed. Needs root, for the cgroups. Each run is a process of its own:
 //   node scripts/campaigns/memory.mjs [--weights folder] [--only 6,8] [--json]
+// With --sizes, the working memory of each network instead, as src/pipeline/plan/measured.rs has it.
 import { spawnSync } from 'node:child_process'
 import {
   existsSync,
@@ -26,6 +27,8 @@ const { values: options } = parseArgs({
     weights: { type: 'string' },
     only: { type: 'string' },
     photo: { type: 'string', default: join(runtime.ROOT, 'examples/sample.jpg') },
+    sizes: { type: 'boolean', default: false },
+    threads: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -127,8 +130,6 @@ function attempt(run, files, folder) {
       maxPersons: 1,
       humans: {
         vitpose: 'vitpose-h',
-        // A random detector believes in nobody: whoever it likes best is taken.
-        scoreThreshold: 0,
         files: {
           'vitdet-h': files.vitdet,
           regnety: files.regnety,
@@ -162,7 +163,8 @@ const wrong = (row) => {
     return row.code === 'ERR_POSE4D_MEMORY' ? null : `not refused for memory: ${row.code}`
   if (row.code) return `${row.code}: ${row.message}`
   if (!row.plan) return row.stderr ?? 'no answer'
-  if (row.persons > 0 && row.vertices !== 6890) return `${row.vertices} vertices`
+  if (row.persons !== 1 || row.vertices !== 6890)
+    return `${row.persons} people, ${row.vertices} vertices`
   return null
 }
 
@@ -186,6 +188,62 @@ function text(row) {
   ].join('\n')
 }
 
+const NETWORKS = [
+  { network: 'hmr2', stage: 'hmr2', batches: [1, 8] },
+  { network: 'vitpose', stage: 'vitPose', batches: [1, 8] },
+  { network: 'regnety', stage: 'detect', batches: [1] },
+  { network: 'vitdet', stage: 'detect', batches: [1] },
+]
+
+const STAND = `
+import { createRequire } from 'node:module'
+const [root, threads, image, load, stage, batch] = process.argv.slice(1)
+const { Stand } = createRequire(root + '/')('./lib/bench.cjs')
+const stand = new Stand(Number(threads))
+await stand.ask(JSON.parse(image))
+const loaded = await stand.ask(JSON.parse(load))
+const ran = await stand.ask({ do: 'run', stage, batch: Number(batch), repeat: 1 })
+console.log(JSON.stringify({ loaded, ran }))
+`
+
+/** Each network, precision and batch in a process of its own: bytes beside what is resident. */
+function sizes(files) {
+  const rows = []
+  for (const { network, stage, batches } of NETWORKS)
+    for (const precision of ['bf16', 'fp32'])
+      for (const batch of batches) {
+        process.stderr.write(`${network}, ${precision}, batch ${batch} …\n`)
+        const image = { do: 'image', path: options.photo, width: 0, height: 0, person: null }
+        const { config, body, regressor } = files
+        const load = {
+          ...{ do: 'load', network, path: files[network], config, body, regressor, precision },
+          device: 'cpu',
+        }
+        const args = [runtime.ROOT, options.threads, JSON.stringify(image), JSON.stringify(load)]
+        const child = spawnSync(
+          process.execPath,
+          ['--input-type=module', '-e', STAND, '--', ...args, stage, String(batch)],
+          { encoding: 'utf8' },
+        )
+        if (child.status !== 0) throw new Error(child.stderr)
+        const { loaded, ran } = JSON.parse(child.stdout)
+        rows.push({
+          network,
+          precision,
+          batch,
+          weightBytes: loaded.weightBytes,
+          residentBytes: loaded.rss - loaded.rssBefore,
+          loadPeakBytes: loaded.peakRss - loaded.rssBefore,
+          workingBytes: ran.peakRss - ran.rssBefore,
+        })
+      }
+  return rows
+}
+
+const sizeText = (row) =>
+  `${row.network} ${row.precision} batch ${row.batch}: ${mb(row.weightBytes)} of weights, ${mb(row.residentBytes)} resident, ${mb(row.loadPeakBytes)} while loading, ${mb(row.workingBytes)} at work`
+const mb = (bytes) => `${Math.ceil(bytes / 2 ** 20)} MB`
+
 async function main() {
   const folder = options.weights ?? mkdtempSync(join(tmpdir(), 'pose4d-memory-'))
   mkdirSync(folder, { recursive: true })
@@ -193,6 +251,12 @@ async function main() {
   const rows = []
   try {
     const files = await bench.randomWeights(folder)
+    if (options.sizes) {
+      const found = sizes(files)
+      return console.log(
+        options.json ? JSON.stringify(found, null, 2) : found.map(sizeText).join('\n'),
+      )
+    }
     const chosen = options.only?.split(',').map(Number)
     for (const run of RUNS.filter(({ limit }) => !chosen || chosen.includes(limit))) {
       process.stderr.write(`${run.limit} GB, ${run.precision}, ${run.detector} …\n`)

@@ -5,6 +5,7 @@ pub mod detection;
 pub mod linear;
 pub mod network;
 pub mod norm;
+pub mod number;
 pub mod onednn;
 pub mod parallel;
 pub mod softmax;

@@ -6,6 +6,7 @@
 use half::bf16;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::layers::number::{Number, Shared, fused};
 use crate::layers::parallel::split;
 
 /// Floats of the widest register; buffers are filled up to it.
@@ -46,19 +47,6 @@ pub fn softmax(scores: &mut Tensor, terms: &Tensor, square: Square) -> Result<()
     match scores.f_kind()? {
         Kind::Float => all::<f32>(scores_at.cast(), terms_at.cast(), rows, square),
         _ => all::<bf16>(scores_at.cast(), terms_at.cast(), rows, square),
-    }
-}
-
-/// A pointer that threads share: each touches its own rows only.
-struct Shared<T>(*mut T);
-
-// SAFETY: see above.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn at(&self, offset: usize) -> *mut T {
-        // Only made a slice of where the tensor is known to reach.
-        self.0.wrapping_add(offset)
     }
 }
 
@@ -109,39 +97,6 @@ fn with_avx512<T: Number>(scores: &mut [T], terms: &[T], square: Square) {
 #[target_feature(enable = "avx2,fma")]
 fn with_avx2<T: Number>(scores: &mut [T], terms: &[T], square: Square) {
     each_row::<T, true>(scores, terms, square);
-}
-
-/// A score's type.
-trait Number: Copy + Sync {
-    fn wide(self) -> f32;
-    fn narrow(value: f32) -> Self;
-}
-
-impl Number for f32 {
-    #[inline(always)]
-    fn wide(self) -> f32 {
-        self
-    }
-
-    #[inline(always)]
-    fn narrow(value: f32) -> Self {
-        value
-    }
-}
-
-impl Number for bf16 {
-    #[inline(always)]
-    fn wide(self) -> f32 {
-        f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-
-    /// To the nearest, ties to even; nothing here is NaN but what came in as such.
-    #[inline(always)]
-    fn narrow(value: f32) -> Self {
-        let bits = value.to_bits();
-        let up = 0x7fff + (bits >> 16 & 1);
-        Self::from_bits((bits.wrapping_add(up) >> 16) as u16)
-    }
 }
 
 #[inline(always)]
@@ -243,14 +198,6 @@ fn exp<const FUSED: bool>(x: f32) -> f32 {
     }
     let value = fused::<FUSED>(power * rest, rest, rest) + 1.0;
     f32::from_bits(value.to_bits().wrapping_add(rounded.to_bits() << 23))
-}
-
-#[inline(always)]
-fn fused<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    match FUSED {
-        true => a.mul_add(b, c),
-        false => a * b + c,
-    }
 }
 
 #[cfg(test)]

@@ -52,20 +52,22 @@ pub struct Settings {
     /// Of the weights and features: F32, BF16 or F16. Boxes and scores are always F32.
     pub precision: DType,
     pub device: Device,
-    /// Threads that read and cast weights, and pool regions.
+    /// Threads that read and cast weights; the rest runs on as many as libtorch is told to use.
     pub threads: usize,
 }
+
+/// Stages' names and seconds.
+pub type Laps = Vec<(&'static str, f64)>;
 
 /// A detector, loaded.
 pub struct PersonDetector {
     network: Network,
     kind: Kind,
-    threads: usize,
 }
 
 enum Network {
-    VitDet(VitDet),
-    RegNetY(RegNetY),
+    VitDet(Box<VitDet>),
+    RegNetY(Box<RegNetY>),
 }
 
 impl PersonDetector {
@@ -107,7 +109,7 @@ impl PersonDetector {
                     unfit(&weights, "ViTDet", "backbone.net.blocks.0.attn.rel_pos_h")
                 })?;
                 (
-                    Network::VitDet(VitDet::load(&weights, size, masks)?),
+                    Network::VitDet(Box::new(VitDet::load(&weights, size, masks)?)),
                     &vitdet::TOLERANCE,
                 )
             }
@@ -115,16 +117,12 @@ impl PersonDetector {
                 return Err(unfit(&weights, "RegNetY Mask R-CNN", STEM));
             }
             Kind::RegNetY => (
-                Network::RegNetY(RegNetY::load(&weights, masks)?),
+                Network::RegNetY(Box::new(RegNetY::load(&weights, masks)?)),
                 &regnety::TOLERANCE,
             ),
         };
         let report = weights.finish(tolerance)?;
-        let detector = Self {
-            network,
-            kind,
-            threads: settings.threads,
-        };
+        let detector = Self { network, kind };
         Ok((detector, report))
     }
 
@@ -140,7 +138,7 @@ impl PersonDetector {
     /// As [`PersonDetector::detect`], with each person's mask where the detector was opened with
     /// [`PersonDetector::open_with_masks`].
     pub fn detect_with_masks(&self, image: &Rgb8, choice: &Choice) -> Result<Vec<Seen>, TchError> {
-        self.look(&self.resized(image), image, choice, true)
+        Ok(self.look(&self.resized(image), image, choice, true)?.0)
     }
 
     /// As [`PersonDetector::detect`], from `image` and what it is in the network's size.
@@ -150,8 +148,18 @@ impl PersonDetector {
         image: &Rgb8,
         choice: &Choice,
     ) -> Result<Vec<Detection>, TchError> {
-        let seen = self.look(resized, image, choice, false)?;
-        Ok(seen.into_iter().map(|s| s.detection).collect())
+        Ok(self.detect_timed(resized, image, choice)?.0)
+    }
+
+    /// As [`PersonDetector::detect_resized`], with the seconds each stage took.
+    pub fn detect_timed(
+        &self,
+        resized: &Rgb8,
+        image: &Rgb8,
+        choice: &Choice,
+    ) -> Result<(Vec<Detection>, Laps), TchError> {
+        let (seen, laps) = self.look(resized, image, choice, false)?;
+        Ok((seen.into_iter().map(|s| s.detection).collect(), laps))
     }
 
     /// `image` in the network's size: needs no network, and so may be done ahead on another thread.
@@ -168,21 +176,23 @@ impl PersonDetector {
         image: &Rgb8,
         choice: &Choice,
         masks: bool,
-    ) -> Result<Vec<Seen>, TchError> {
+    ) -> Result<(Vec<Seen>, Laps), TchError> {
         let people = |found: &[Detection]| -> Vec<Detection> {
             let person = |d: &&Detection| d.class == PERSON && d.score > choice.person;
             found.iter().filter(person).copied().collect()
         };
         match &self.network {
             Network::VitDet(net) => {
-                let stages = net.stages(resized, choice, self.threads)?;
+                let stages = net.stages(resized, choice)?;
                 let masks = net.masks(&stages).filter(|_| masks);
-                finish(&people(&stages.detections), resized, image, masks)
+                let seen = finish(&people(&stages.detections), resized, image, masks)?;
+                Ok((seen, stages.laps))
             }
             Network::RegNetY(net) => {
-                let stages = net.stages(resized, choice, self.threads)?;
+                let stages = net.stages(resized, choice)?;
                 let masks = net.masks(&stages).filter(|_| masks);
-                finish(&people(&stages.detections), resized, image, masks)
+                let seen = finish(&people(&stages.detections), resized, image, masks)?;
+                Ok((seen, stages.laps))
             }
         }
     }
@@ -199,3 +209,7 @@ fn unfit(weights: &Weights, name: &str, mark: &str) -> ModelError {
         weights.path().display()
     ))
 }
+
+#[cfg(test)]
+#[path = "person_detector_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
 use crate::layers::detection::boxes::Box4;
+use crate::layers::detection::clock::Clock;
 use crate::layers::detection::conv::{Conv, Use};
 use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
@@ -69,6 +70,9 @@ pub struct Stages {
     /// In pixels of the resized image.
     pub detections: Vec<Detection>,
     pooler: Pooler,
+    /// Seconds of input, trunk, pyramid, proposals and heads; on a device that works ahead, until
+    /// the work was given to it.
+    pub laps: Vec<(&'static str, f64)>,
 }
 
 impl Stages {
@@ -124,32 +128,34 @@ impl RegNetY {
     }
 
     /// Finds objects of all COCO classes in an image that [`RegNetY::resized`] gave.
-    pub fn stages(
-        &self,
-        resized: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Stages, TchError> {
+    pub fn stages(&self, resized: &Rgb8, choice: &Choice) -> Result<Stages, TchError> {
         let (width, height) = (resized.width, resized.height);
         let padded = [
             width.next_multiple_of(STRIDE),
             height.next_multiple_of(STRIDE),
         ];
+        let mut clock = Clock::start();
         let input = NORMALISE.tensor(resized, padded, (self.kind, self.device))?;
-        let pyramid = self.fpn.forward(&self.bottom_up.forward(&input)?)?;
+        clock.lap("input");
+        let maps = self.bottom_up.forward(&input)?;
+        clock.lap("trunk");
+        let pyramid = self.fpn.forward(&maps)?;
+        clock.lap("pyramid");
         let levels = pyramid
             .iter()
             .map(|p| self.rpn.forward(p))
             .collect::<Result<Vec<_>, _>>()?;
         let size = (width as f32, height as f32);
         let proposals = rpn::propose(&levels, size.0, size.1)?;
+        clock.lap("rpn");
         let bounds: Vec<_> = proposals.iter().map(|p| p.bounds).collect();
-        let pooler = Pooler::new(&pyramid[..pyramid.len() - 1], threads)?;
+        let pooler = Pooler::new(&pyramid[..pyramid.len() - 1])?;
         let pooled = pooler.pool(&bounds, POOLED)?;
         let predictions = self.head.forward(&pooled)?;
         let probabilities = heads::probabilities(&predictions.logits)?;
         let refined = predictions.refine(&bounds, self.head.weights)?;
         let detections = heads::choose(&refined, &probabilities, size, choice)?;
+        clock.lap("heads");
         Ok(Stages {
             input,
             pyramid,
@@ -158,6 +164,7 @@ impl RegNetY {
             logits: predictions.logits,
             detections,
             pooler,
+            laps: clock.laps,
         })
     }
 }

@@ -58,7 +58,7 @@ pub fn regnet(case: &Path, report: &mut Report) -> Result<(), String> {
     })?;
     let resized = bench.resized(&mut table)?;
     let stages = net
-        .stages(&resized, &bench.choice, 2)
+        .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
     bench.tensor(&mut table, "padded_s4", &stages.input)?;
     bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;
@@ -92,7 +92,7 @@ pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
         format!("{resized:?}"),
     );
     let stages = net
-        .stages(&resized, &bench.choice, 2)
+        .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
     bench.tensor(&mut table, "padded_s4", &stages.input)?;
     bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;

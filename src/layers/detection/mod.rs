@@ -5,6 +5,7 @@
 
 pub mod anchors;
 pub mod boxes;
+pub mod clock;
 pub mod conv;
 pub mod enlarge;
 pub mod finish;

@@ -12,6 +12,7 @@ use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
 use crate::layers::detection::boxes::{self, Box4};
+use crate::layers::detection::clock::Clock;
 use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
 use crate::layers::detection::input::{Normalise, fit};
@@ -77,6 +78,9 @@ pub struct Stages {
     /// In pixels of the resized image.
     pub detections: Vec<Detection>,
     pooler: Pooler,
+    /// Seconds of input, trunk, pyramid, proposals and heads; on a device that works ahead, until
+    /// the work was given to it.
+    pub laps: Vec<(&'static str, f64)>,
 }
 
 impl Stages {
@@ -132,25 +136,26 @@ impl VitDet {
     }
 
     /// Finds objects of all COCO classes in an image that [`VitDet::resized`] gave.
-    pub fn stages(
-        &self,
-        resized: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Stages, TchError> {
+    pub fn stages(&self, resized: &Rgb8, choice: &Choice) -> Result<Stages, TchError> {
         let side = self.trunk.size.pixels();
+        let mut clock = Clock::start();
         let input = NORMALISE.tensor(resized, [side, side], (self.kind, self.device))?;
+        clock.lap("input");
         let tokens = self.trunk.forward(&input)?;
+        clock.lap("trunk");
         let pyramid = self.pyramid.forward(&tokens, self.trunk.size.side)?;
+        clock.lap("pyramid");
         let levels = pyramid
             .iter()
             .map(|p| self.rpn.forward(p))
             .collect::<Result<Vec<_>, _>>()?;
         let size = (resized.width as f32, resized.height as f32);
         let proposals = rpn::propose(&levels, size.0, size.1)?;
-        let pooler = Pooler::new(&pyramid[..4], threads)?;
+        clock.lap("rpn");
+        let pooler = Pooler::new(&pyramid[..4])?;
         let cascade = self.cascade(&pooler, &proposals, size)?;
         let detections = found(&cascade, size, choice)?;
+        clock.lap("heads");
         Ok(Stages {
             input,
             pyramid,
@@ -159,6 +164,7 @@ impl VitDet {
             cascade,
             detections,
             pooler,
+            laps: clock.laps,
         })
     }
 

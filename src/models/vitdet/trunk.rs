@@ -5,9 +5,10 @@ use tch::{Kind, TchError, Tensor};
 use super::attention::Attention;
 use super::windows::Windows;
 use crate::checkpoint::dtype::DType;
+use crate::layers::linear::Linear;
 use crate::layers::norm::LayerNorm;
-use crate::layers::vit::{Mlp, NORM_EPS, PatchEmbed};
-use crate::layers::weights::{Weights, WeightsError};
+use crate::layers::vit::NORM_EPS;
+use crate::layers::weights::{Param, Weights, WeightsError};
 
 /// Patches a side of the published model's input, 1024 pixels.
 const USUAL_SIDE: i64 = 64;
@@ -67,6 +68,70 @@ impl Size {
     }
 }
 
+/// Tokens that go through the perceptron at once: what lies between its layers stays in the cache.
+const AT_ONCE: i64 = 1024;
+
+/// Two layers with GELU between them.
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl Mlp {
+    fn load(weights: &Weights, width: i64, hidden: i64) -> Result<Self, WeightsError> {
+        Ok(Self {
+            fc1: Linear::load(&weights.sub("fc1"), width, hidden, true)?,
+            fc2: Linear::load(&weights.sub("fc2"), hidden, width, true)?,
+        })
+    }
+
+    /// Adds the outcome for `x` to `residual`, `[tokens, width]` both.
+    fn add_to(&self, x: &Tensor, residual: &Tensor) -> Result<(), TchError> {
+        let tokens = x.size2()?.0;
+        for first in (0..tokens).step_by(AT_ONCE as usize) {
+            let count = AT_ONCE.min(tokens - first);
+            let hidden = self.fc1.forward_gelu(&x.f_narrow(0, first, count)?)?;
+            let out = self.fc2.forward(&hidden)?;
+            let _ = residual.f_narrow(0, first, count)?.f_add_(&out)?;
+        }
+        Ok(())
+    }
+}
+
+/// Square patches of an image as tokens: as they do not overlap, one product.
+struct Patches {
+    linear: Linear,
+    patch: i64,
+}
+
+impl Patches {
+    /// Takes `proj.weight` `[width, 3, patch, patch]` and `proj.bias`.
+    fn load(weights: &Weights, size: &Size) -> Result<Self, WeightsError> {
+        let Size { width, patch, .. } = *size;
+        let weight = weights.get("proj.weight", &[width, 3, patch, patch])?;
+        // The order in which an image with its channels last is cut up.
+        let weight = weight.f_permute([0, 2, 3, 1])?.f_reshape([width, -1])?;
+        let bias = weights.get("proj.bias", &[width])?;
+        Ok(Self {
+            linear: Linear::new(Param::owned(weight), Some(bias))?,
+            patch,
+        })
+    }
+
+    /// `[1, 3, side * patch, side * patch]` → `[tokens, width]`.
+    fn forward(&self, image: &Tensor) -> Result<Tensor, TchError> {
+        let (_, channels, height, width) = image.size4()?;
+        let patch = self.patch;
+        let (rows, columns) = (height / patch, width / patch);
+        let cut = image
+            .f_permute([0, 2, 3, 1])?
+            .f_reshape([rows, patch, columns, patch, channels])?
+            .f_permute([0, 2, 1, 3, 4])?
+            .f_reshape([rows * columns, patch * patch * channels])?;
+        self.linear.forward(&cut)
+    }
+}
+
 /// Attention and perceptron, each after a normalisation and beside a way around it.
 struct Block {
     norm1: LayerNorm,
@@ -99,13 +164,14 @@ impl Block {
     /// the weights have.
     fn forward(&self, x: Tensor) -> Result<Tensor, TchError> {
         let x = self.attn.forward_add(&self.norm1.forward(&x)?, x)?;
-        self.mlp.forward_add(&self.norm2.forward(&x)?, x)
+        self.mlp.add_to(&self.norm2.forward(&x)?, &x)?;
+        Ok(x)
     }
 }
 
 /// The trunk, for square inputs of one size.
 pub struct Trunk {
-    patches: PatchEmbed,
+    patches: Patches,
     /// `[tokens, width]`, f32.
     positions: Tensor,
     blocks: Vec<Block>,
@@ -116,7 +182,7 @@ impl Trunk {
     pub fn load(weights: &Weights, size: Size) -> Result<Self, WeightsError> {
         let blocks = (0..size.depth).map(|i| Block::load(&weights.sub("blocks").sub(i), &size));
         Ok(Self {
-            patches: PatchEmbed::load(&weights.sub("patch_embed"), size.width, size.patch, 0)?,
+            patches: Patches::load(&weights.sub("patch_embed"), &size)?,
             positions: positions(weights, &size)?,
             blocks: blocks.collect::<Result<_, _>>()?,
             size,
@@ -125,9 +191,7 @@ impl Trunk {
 
     /// `[1, 3, pixels, pixels]` to `[tokens, width]`, f32, row by row of the image.
     pub fn forward(&self, image: &Tensor) -> Result<Tensor, TchError> {
-        let patches = self.patches.forward(image)?;
-        let tokens = patches.f_flatten(2, 3)?.f_get(0)?.f_transpose(0, 1)?;
-        let mut x = self.positions.f_add(&tokens)?.f_contiguous()?;
+        let mut x = self.positions.f_add(&self.patches.forward(image)?)?;
         for block in &self.blocks {
             x = block.forward(x)?;
         }

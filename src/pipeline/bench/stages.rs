@@ -44,7 +44,7 @@ pub(super) struct Loaded {
 }
 
 enum Net {
-    Detector(PersonDetector, Choice),
+    Detector(Box<PersonDetector>, Choice),
     Hmr2(Box<Hmr2>),
     VitPose(Box<VitPose>),
 }
@@ -222,7 +222,7 @@ fn net(source: &Source) -> Result<Net, ModelError> {
             threads,
         };
         let (detector, _) = PersonDetector::open(kind, source.path, settings)?;
-        Ok(Net::Detector(detector, kind.choice()))
+        Ok(Net::Detector(Box::new(detector), kind.choice()))
     };
     match source.network {
         Network::VitDet => detector(detector::Kind::VitDet),

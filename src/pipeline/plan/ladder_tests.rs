@@ -304,14 +304,14 @@ fn what_is_not_known_is_let_pass() {
 fn the_report_is_json_in_camel_case() {
     let plan = Plan::make(&wish(), &sizes(), &machine(8 * GB, None)).unwrap();
     let json = serde_json::to_value(&plan).unwrap();
-    let first = &json["components"][0];
+    let first = &json["models"][0];
     assert_eq!(
         (&first["name"], &first["device"]),
         (&"vitdet".into(), &"cpu".into())
     );
     assert!(first["weightBytes"].as_u64().unwrap() > GB);
     assert_eq!(first["residence"], "resident");
-    assert_eq!(json["ladder"][1]["step"], "bf16");
+    assert_eq!(json["steps"][1]["step"], "bf16");
     assert!(json["devices"][0]["neededBytes"].as_u64().unwrap() <= 8 * GB);
     assert!(first.get("network").is_none());
 }
