@@ -148,7 +148,7 @@ impl Map {
         let longest = taps.iter().map(BinTaps::longest).max().unwrap_or(1);
         let device = self.data.device();
         let (n, size, t) = (taps.len() as i64, size as i64, longest as i64);
-        let axis = |of: fn(&BinTaps) -> &Vec<Vec<(usize, f32)>>, shape: [i64; 5]| {
+        let axis = |of: fn(&BinTaps) -> &Axis, shape: [i64; 5]| {
             let (mut places, mut weights) = (Vec::new(), Vec::new());
             for bin in taps.iter().flat_map(of) {
                 let filled = bin.iter().copied().chain(std::iter::repeat((0, 0.0)));
@@ -191,9 +191,12 @@ impl Map {
 /// Which rows and columns each bin of a box looks at, and their weights: samples that fall between
 /// the same places are one.
 struct BinTaps {
-    rows: Vec<Vec<(usize, f32)>>,
-    columns: Vec<Vec<(usize, f32)>>,
+    rows: Axis,
+    columns: Axis,
 }
+
+/// By bin: places along an axis, and their weights.
+type Axis = Vec<Vec<(usize, f32)>>;
 
 impl BinTaps {
     /// The most places a bin looks at along an axis.

@@ -1,11 +1,12 @@
 //! The thread that owns the tensors of one device: it loads networks and serves orders for them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use tch::Device;
 
+use super::bell::Bell;
 use super::post::AnyPost;
 use crate::pipeline::error::{EngineError, INTERNAL};
 use crate::pipeline::pool::{closed, panicked};
@@ -14,52 +15,6 @@ use crate::runtime::threads::OwnerScope;
 /// A batch of crops that is not full lets so many searches of frames go first on a card, where a
 /// search is short and a full batch is much cheaper per person.
 const PATIENCE: u32 = 4;
-
-#[derive(Default)]
-struct Rung {
-    times: u64,
-    closed: bool,
-}
-
-/// Wakes the owner when there is something to do.
-#[derive(Default)]
-pub struct Bell {
-    rung: Mutex<Rung>,
-    waker: Condvar,
-}
-
-impl Bell {
-    fn lock(&self) -> MutexGuard<'_, Rung> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn ring(&self) {
-        self.lock().times += 1;
-        self.waker.notify_one();
-    }
-
-    fn close(&self) {
-        self.lock().closed = true;
-        self.waker.notify_all();
-    }
-
-    /// How often it was rung; `None` once it is closed.
-    fn times(&self) -> Option<u64> {
-        let rung = self.lock();
-        (!rung.closed).then_some(rung.times)
-    }
-
-    /// Returns when it was rung more often than `times`, or is closed.
-    fn wait_beyond(&self, times: u64) {
-        let mut rung = self.lock();
-        while rung.times == times && !rung.closed {
-            rung = self
-                .waker
-                .wait(rung)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
 
 /// The handle on an owner's thread. Dropping it ends the thread without waiting.
 pub struct Desk {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tch::Device;
 
-use super::desk::{Bell, Desk};
+use super::bell::Bell;
+use super::desk::Desk;
 use super::files::Files;
 use super::follow::Clip;
 use super::look::Networks;

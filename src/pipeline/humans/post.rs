@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tch::TchError;
 use tokio::sync::oneshot;
 
-use super::desk::Bell;
+use super::bell::Bell;
 use super::fault;
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::EngineError;
