@@ -12,19 +12,22 @@
 )]
 
 mod peer;
-mod synthetic;
 
 use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pose4d::checkpoint::dtype::DType;
+use pose4d::checkpoint::open::open_source;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::layers::linear::Linear;
 use pose4d::layers::weights::Param;
-use pose4d::models::hmr2::config::SIDE;
+use pose4d::models::hmr2::config::{Config, SIDE};
 use pose4d::models::hmr2::crop::{Cropper, Square};
 use pose4d::models::hmr2::model::{Files, Hmr2, Settings};
 use pose4d::models::smpl::body;
+use pose4d::pipeline::bench::synthetic::{Files as Written, Model, Scale, released_config};
 use tch::{Device, Kind, Tensor};
 
 use peer::Peer;
@@ -58,11 +61,17 @@ fn main() -> Outcome<()> {
     };
     crops(&arguments, peer.as_mut())?;
     let folder = tempfile::tempdir()?;
-    let written = synthetic::write(folder.path())?;
+    let written = Written::write(
+        folder.path(),
+        Scale::Full,
+        DType::BF16,
+        &[Model::Hmr2],
+        &mut |_| (),
+    )?;
     for &precision in &arguments.precisions {
         let files = Files {
-            checkpoint: &written.checkpoint,
-            config: &written.config,
+            checkpoint: &written.hmr2,
+            config: &written.hmr2_config,
             mean_params: None,
             body: body::Files::default(),
         };
@@ -164,7 +173,7 @@ fn matrix_rate(precision: DType, rows: i64, passes: usize) -> Outcome<f64> {
 
 /// A large person in a photo of 24 megapixels, and the usual sizes.
 fn crops(arguments: &Arguments, mut peer: Option<&mut Peer>) -> Outcome<()> {
-    let config = synthetic::config()?;
+    let config = config()?;
     let seen = SIDE as usize..256 - SIDE as usize;
     for (what, width, height, side) in [
         ("a 300-pixel person at 1080p", 1920, 1080, 300.0),
@@ -206,7 +215,7 @@ fn crop_beside(
     arguments: &Arguments,
     peer: &mut Peer,
 ) -> Outcome<()> {
-    let cropper = Cropper::new(&synthetic::config()?, 0..256);
+    let cropper = Cropper::new(&config()?, 0..256);
     let mut out = vec![0.0; cropper.len()];
     let (mut ours, mut theirs, mut furthest) = (Vec::new(), Vec::new(), 0.0f64);
     for _ in 0..arguments.passes {
@@ -236,6 +245,13 @@ fn best(passes: usize, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
         best = best.min(start.elapsed().as_secs_f64());
     }
     Ok(best)
+}
+
+/// The released configuration alone.
+fn config() -> Outcome<Config> {
+    let source = Arc::new(released_config().into_bytes());
+    let file = open_source(source, Path::new("model_config.yaml"))?;
+    Ok(Config::read(&file.contents().values)?)
 }
 
 fn arguments() -> Outcome<Arguments> {
