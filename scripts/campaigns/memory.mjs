@@ -260,12 +260,15 @@ async function main() {
     const chosen = options.only?.split(',').map(Number)
     for (const run of RUNS.filter(({ limit }) => !chosen || chosen.includes(limit))) {
       process.stderr.write(`${run.limit} GB, ${run.precision}, ${run.detector} …\n`)
-      rows.push(attempt(run, files, folder))
+      const row = attempt(run, files, folder)
+      rows.push(row)
+      // As they come: a run may take minutes.
+      if (!options.json) console.log(text(row))
     }
   } finally {
     if (!options.weights) rmSync(folder, { recursive: true, force: true })
   }
-  console.log(options.json ? JSON.stringify(rows, null, 2) : rows.map(text).join('\n'))
+  if (options.json) console.log(JSON.stringify(rows, null, 2))
   if (rows.length === 0 || rows.some(wrong)) process.exitCode = 1
 }
 

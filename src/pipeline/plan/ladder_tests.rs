@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pipeline::plan::machine::Room;
-use crate::pipeline::plan::measured::{RUNTIME, working_set};
+use crate::pipeline::plan::measured::{FREE_PART, RUNTIME, working_set};
 use crate::pipeline::plan::sizes::ModelSize;
 
 const GB: u64 = 1 << 30;
@@ -70,7 +70,8 @@ fn resident(precision: DType, detector: Network, batch: usize) -> u64 {
     let busy = parts
         .iter()
         .map(|&n| working_set(n, precision).bytes(batch));
-    weights + busy.max().unwrap() + RUNTIME + (64 << 20)
+    let held = weights + busy.max().unwrap() + RUNTIME + (64 << 20);
+    held + held / FREE_PART
 }
 
 fn taken(plan: &Plan) -> Vec<Step> {

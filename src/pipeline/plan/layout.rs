@@ -5,7 +5,7 @@ use tch::Device;
 use crate::checkpoint::dtype::DType;
 
 use super::machine::Machine;
-use super::measured::{RUNTIME, working_set};
+use super::measured::{FREE_PART, RUNTIME, working_set};
 use super::sizes::{Network, Sizes};
 
 /// A network in its place.
@@ -80,8 +80,8 @@ impl Layout {
         devices.into_iter().map(need).collect()
     }
 
-    /// The most that is held on `device` at one time: the resident weights, and beside them one
-    /// network at work or being loaded.
+    /// The most that is held on `device` at one time, and what must stay free beside it: the resident
+    /// weights, and one network at work or being loaded.
     fn peak(&self, device: Device, given: Given) -> u64 {
         let (mut resident, mut extra) = (0, 0);
         for part in &self.parts {
@@ -105,7 +105,8 @@ impl Layout {
         } else {
             0
         };
-        own.saturating_add(resident).saturating_add(extra)
+        let held = own.saturating_add(resident).saturating_add(extra);
+        held.saturating_add(held / FREE_PART)
     }
 
     /// With the largest batch that fits, if one does; a batch changes no result.

@@ -11,6 +11,11 @@ const MB: u64 = 1 << 20;
 /// give back, and for layouts padded to the processor's tiles (45 MB for ViTDet).
 pub const RUNTIME: u64 = 256 * MB;
 
+/// What is left free of everything, as a part of what is needed: for the code of libtorch, which a
+/// full cgroup throws out and reads again and again, for the kernel's own, for gaps in the heap.
+/// A plan that filled 8 GB to the last byte made the process stand still.
+pub const FREE_PART: u64 = 16;
+
 /// Bytes that a forward pass takes beside the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkingSet {
