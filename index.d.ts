@@ -209,12 +209,12 @@ export interface PoseResult {
   frameHeight: number
   /** By `trackId`, ascending: the first is the one found first, of those found at once the surest. */
   persons: Array<Person>
-  /** Those of the first person; empty without one. */
+  /** Those of the first person, the same array; empty without one. */
   keypoints: Array<Keypoint>
   keypointCount: number
   /** Whether the first person has 3D joints. */
   has3d: boolean
-  /** Those of the first person, degrees. */
+  /** Those of the first person, the same object; degrees. */
   jointAngles3d?: Record<string, number>
   /** That of the first person: `[x, y, z]` metres. */
   cameraTranslation?: Array<number>
