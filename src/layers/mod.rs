@@ -6,5 +6,6 @@ pub mod linear;
 pub mod network;
 pub mod norm;
 mod onednn;
+pub mod rotations;
 pub mod vit;
 pub mod weights;

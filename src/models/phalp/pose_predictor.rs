@@ -1,0 +1,428 @@
+//! The next pose of a person: a transformer over the last frames in which frames without a
+//! detection are filled in.
+//!
+//! Paper: Rajasegaran et al., "On the Benefits of 3D Pose and Tracking for Human Action
+//! Recognition", CVPR 2023; source: PHALP 96f7e6c, `phalp/models/predictor/pose_transformer_v2.py`;
+//! weights `pose_predictor.pth`, configuration `pose_predictor.yaml`. The original's loader leaves
+//! the pose's encoder at random values (it strips `encoder.` from the middle of names too); here
+//! it is loaded.
+
+use std::path::Path;
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::checkpoint::report::{LoadReport, Tolerance};
+use crate::layers::linear::Linear;
+use crate::layers::norm::LayerNorm;
+use crate::layers::rotations::rotations;
+use crate::layers::weights::{Options, Param, Weights, WeightsError};
+use crate::models::error::ModelError;
+use crate::models::phalp::predictor_config::PredictorConfig;
+
+/// Numbers of a pose: rotation matrices `[24, 3, 3]`, ten betas, camera `x y z/200`.
+pub const POSE: i64 = 229;
+/// Six numbers for each joint's rotation.
+const POSE6D: i64 = 144;
+const BETAS: i64 = 10;
+const CAMERA: i64 = 3;
+/// Times the body is refined.
+const ITERATIONS: usize = 3;
+const NORM_EPS: f64 = 1e-5;
+/// The score of a frame that must not be looked at, as the original has it.
+const UNSEEN_SCORE: f64 = -1e3;
+/// Never used, or used in training only.
+const TOLERANCE: Tolerance = Tolerance {
+    missing: &[],
+    unused: &[
+        "mean",
+        "std",
+        "encoder.pe",
+        "encoder.pos_embedding",
+        "encoder.transformer.*",
+        "encoder.smpl_head.*",
+        "encoder.loca_head.*",
+        "encoder.action_head_ava.*",
+    ],
+};
+
+/// The files of the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    pub weights: &'a Path,
+    /// `pose_predictor.yaml`
+    pub config: &'a Path,
+    /// `mean_std.npy`: of the first numbers of a pose; the others are left as they are.
+    pub mean_std: &'a Path,
+}
+
+/// One frame of somebody's past.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    pub time: i64,
+    /// [`POSE`] numbers.
+    pub pose: &'a [f32],
+}
+
+pub struct PosePredictor {
+    config: PredictorConfig,
+    /// `[1, 1, 229]`
+    mean: Tensor,
+    deviation: Tensor,
+    embed: [Linear; 2],
+    mask_token: Param,
+    class_token: Param,
+    position1: Param,
+    position2: Param,
+    transformer1: Vec<Layer>,
+    transformer2: Vec<Layer>,
+    encode: Convolution,
+    decode: Convolution,
+    body: Body,
+    place: [Linear; 3],
+    action: Linear,
+    device: Device,
+}
+
+/// What is read off the tokens; f32.
+pub struct Readout {
+    /// `[batch, frames, 229]`
+    pub pose_camera: Tensor,
+    /// `[batch, frames, classes]`: AVA's actions, before the sigmoid.
+    pub actions: Tensor,
+}
+
+impl PosePredictor {
+    pub fn open(files: Files, options: Options) -> Result<(Self, LoadReport), ModelError> {
+        let config = PredictorConfig::open(files.config)?;
+        let weights = Weights::open(files.weights, options)?;
+        let encoder = weights.sub("encoder");
+        if !encoder.contains("mask_token") {
+            return Err(ModelError::Unfit(format!(
+                "{}: not the weights of PHALP's pose predictor, which have `encoder.mask_token`",
+                files.weights.display()
+            )));
+        }
+        let (mean, deviation) = normalisation(files.mean_std, options)?;
+        let model = Self::load(&encoder, config, mean, deviation)?;
+        Ok((model, weights.finish(&TOLERANCE)?))
+    }
+
+    fn load(
+        encoder: &Weights,
+        config: PredictorConfig,
+        mean: Tensor,
+        deviation: Tensor,
+    ) -> Result<Self, WeightsError> {
+        let PredictorConfig { frames, width, .. } = config;
+        let linear = |name: &str, inputs, outputs| {
+            Linear::load(&encoder.sub(name), inputs, outputs, true)
+        };
+        let layers = |name: &str, depth| {
+            let all = encoder.sub(name).sub("layers");
+            (0..depth).map(|i| Layer::load(&all.sub(i), &config)).collect()
+        };
+        let positions = |name: &str| encoder.get(name, &[1, frames, width]);
+        Ok(Self {
+            mean,
+            deviation,
+            embed: [
+                linear("pose_shape_encoder.0", POSE, config.pose_hidden)?,
+                linear("pose_shape_encoder.2", config.pose_hidden, width)?,
+            ],
+            mask_token: encoder.get("mask_token", &[width])?,
+            class_token: encoder.get("class_token", &[1, 1, width])?,
+            position1: positions("pos_embedding_learned1")?,
+            position2: positions("pos_embedding_learned2")?,
+            transformer1: layers("transformer1", config.depth)?,
+            transformer2: layers("transformer2", 1)?,
+            encode: Convolution::load(&encoder.sub("conv_en"), &config)?,
+            decode: Convolution::load(&encoder.sub("conv_de"), &config)?,
+            body: Body::load(&encoder.sub("smpl_head.0"), width)?,
+            place: [
+                linear("loca_head.0.0", width, width)?,
+                linear("loca_head.0.2", width, width)?,
+                linear("loca_head.0.4", width, CAMERA)?,
+            ],
+            action: linear("action_head_ava.0.0", width, config.actions)?,
+            device: encoder.device(),
+            config,
+        })
+    }
+
+    pub fn config(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// The tokens of all frames behind a class token, `[batch, 1 + frames, width]`.
+    ///
+    /// `poses` is `[batch, frames, 229]`, already normalised; `seen` is `[batch, frames]`, 1 where
+    /// a pose was seen.
+    pub fn encode(&self, poses: &Tensor, seen: &Tensor) -> Result<Tensor, TchError> {
+        let unseen = seen.f_eq(0.0)?;
+        let hidden = self.embed[0].forward(poses)?.f_relu_()?;
+        let mut x = self.embed[1].forward(&hidden)?;
+        x = x.f_where_self(&unseen.f_logical_not()?.f_unsqueeze(2)?, &self.mask_token)?;
+        x = x.f_add(&*self.position1)?;
+        for layer in &self.transformer1 {
+            x = layer.forward(x, Some(&unseen))?;
+        }
+        x = self.smoothed(&x)?.f_add(&*self.position2)?;
+        for layer in &self.transformer2 {
+            x = layer.forward(x, None)?;
+        }
+        let class = self.class_token.f_expand([x.size3()?.0, 1, -1], false)?;
+        Tensor::f_cat(&[class, x], 1)
+    }
+
+    /// Fewer moments, and back.
+    fn smoothed(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let (stride, padding) = ([self.config.stride], [self.config.padding]);
+        let (encode, decode) = (&self.encode, &self.decode);
+        x.f_transpose(1, 2)?
+            .f_conv1d(&*encode.weight, Some(&*encode.bias), stride, padding, [1], 1)?
+            .f_conv_transpose1d(&*decode.weight, Some(&*decode.bias), stride, padding, [0], 1, [1])?
+            .f_transpose(1, 2)?
+            .f_contiguous(tch::MemoryFormat::Contiguous)
+    }
+
+    /// What tokens `[batch, frames, width]`, without the class token, say.
+    pub fn read_out(&self, tokens: &Tensor) -> Result<Readout, TchError> {
+        let (batch, frames, width) = tokens.size3()?;
+        let body = self.body.forward(&tokens.f_reshape([-1, width])?)?;
+        let body = body.f_reshape([batch, frames, POSE - CAMERA])?;
+        let hidden = self.place[0].forward(tokens)?.f_relu_()?;
+        let hidden = self.place[1].forward(&hidden)?.f_relu_()?;
+        let place = self.place[2].forward(&hidden)?;
+        Ok(Readout {
+            pose_camera: Tensor::f_cat(&[body, place], 2)?,
+            actions: self.action.forward(tokens)?,
+        })
+    }
+
+    /// The pose of each person one frame after `unseen` frames without them; `[people, 229]`.
+    ///
+    /// Each past is in order and not empty. Times count from its first; what lies beyond the
+    /// network's horizon counts as its last moment.
+    pub fn predict_next(
+        &self,
+        pasts: &[Vec<Sight>],
+        unseen: &[i64],
+    ) -> Result<Tensor, TchError> {
+        let frames = self.config.frames;
+        let people = pasts.len() as i64;
+        let (mut poses, mut seen) = (self.blank(people)?, vec![0f32; (people * frames) as usize]);
+        let mut ends = Vec::with_capacity(pasts.len());
+        for (row, (past, unseen)) in pasts.iter().zip(unseen).enumerate() {
+            let start = past.first().map_or(0, |sight| sight.time);
+            let mut at = 0;
+            for sight in past {
+                at = (sight.time - start).clamp(0, frames - 1);
+                let cell = (row as i64 * frames + at) as usize;
+                let place = cell * POSE as usize;
+                if let Some(place) = poses.get_mut(place..place + POSE as usize)
+                    && sight.pose.len() == POSE as usize
+                {
+                    place.copy_from_slice(sight.pose);
+                }
+                seen[cell] = 1.0;
+            }
+            ends.push((at + unseen + 1).clamp(0, frames - 1));
+        }
+        let poses = Tensor::f_from_slice(&poses)?.f_reshape([people, frames, POSE])?;
+        let seen = Tensor::f_from_slice(&seen)?.f_reshape([people, frames])?;
+        let tokens = self.encode(&self.normalised(&poses)?, &seen.f_to_device(self.device)?)?;
+        // Only the frame asked for is read out.
+        let at = Tensor::f_from_slice(&ends)?
+            .f_add_scalar(1)?
+            .f_to_device(self.device)?
+            .f_reshape([people, 1, 1])?
+            .f_expand([people, 1, self.config.width], false)?;
+        let token = tokens.f_gather(1, &at, false)?;
+        self.read_out(&token)?.pose_camera.f_select(1, 0)
+    }
+
+    fn blank(&self, people: i64) -> Result<Vec<f32>, TchError> {
+        let numbers = people
+            .checked_mul(self.config.frames)
+            .and_then(|n| usize::try_from(n.checked_mul(POSE)?).ok())
+            .ok_or_else(|| TchError::Shape("too many people".into()))?;
+        Ok(vec![0.0; numbers])
+    }
+
+    /// Poses as the network takes them.
+    pub fn normalised(&self, poses: &Tensor) -> Result<Tensor, TchError> {
+        poses
+            .f_to_device(self.device)?
+            .f_sub(&self.mean)?
+            .f_div(&self.deviation.f_add_scalar(1e-10)?)
+    }
+}
+
+/// Mean and deviation, `[1, 1, 229]` each.
+fn normalisation(path: &Path, options: Options) -> Result<(Tensor, Tensor), ModelError> {
+    let arrays = Weights::open(path, options)?;
+    let shape = arrays.shape("arr_0").unwrap_or_default();
+    let known = match *shape.as_slice() {
+        [2, 1, known] if (1..=POSE).contains(&known) => known,
+        _ => {
+            return Err(ModelError::Unfit(format!(
+                "{}: an array [2, 1, n] of means and deviations is expected, n up to {POSE}; \
+                 found {shape:?}",
+                path.display()
+            )));
+        }
+    };
+    let both = arrays.get("arr_0", &[2, 1, known])?;
+    let padded = |row, value| {
+        both.f_get(row)?
+            .f_constant_pad_nd_with([0, POSE - known], value)?
+            .f_unsqueeze(0)
+    };
+    Ok((padded(0, 0.0)?, padded(1, 1.0)?))
+}
+
+trait PadWith {
+    fn f_constant_pad_nd_with(&self, pad: [i64; 2], value: f64) -> Result<Tensor, TchError>;
+}
+
+impl PadWith for Tensor {
+    fn f_constant_pad_nd_with(&self, pad: [i64; 2], value: f64) -> Result<Tensor, TchError> {
+        self.f_pad(pad, "constant", value)
+    }
+}
+
+struct Convolution {
+    weight: Param,
+    bias: Param,
+}
+
+impl Convolution {
+    fn load(weights: &Weights, config: &PredictorConfig) -> Result<Self, WeightsError> {
+        let kernel = config.stride + 2 * config.padding;
+        let width = config.width;
+        Ok(Self {
+            weight: weights.get("weight", &[width, width, kernel])?,
+            bias: weights.get("bias", &[width])?,
+        })
+    }
+}
+
+/// Self-attention and a perceptron, each behind a normalisation.
+struct Layer {
+    attention_norm: LayerNorm,
+    qkv: Linear,
+    out: Option<Linear>,
+    mlp_norm: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    heads: i64,
+    head_width: i64,
+}
+
+impl Layer {
+    fn load(weights: &Weights, config: &PredictorConfig) -> Result<Self, WeightsError> {
+        let (width, inner) = (config.width, config.heads * config.head_width);
+        let [attention, mlp] = [0, 1].map(|part| weights.sub(part));
+        let net = mlp.sub("fn").sub("net");
+        let projects = !(config.heads == 1 && config.head_width == width);
+        let out = attention.sub("fn").sub("to_out").sub(0);
+        Ok(Self {
+            attention_norm: LayerNorm::load(&attention.sub("norm"), width, NORM_EPS)?,
+            qkv: Linear::load(&attention.sub("fn").sub("to_qkv"), width, 3 * inner, false)?,
+            out: projects
+                .then(|| Linear::load(&out, inner, width, true))
+                .transpose()?,
+            mlp_norm: LayerNorm::load(&mlp.sub("norm"), width, NORM_EPS)?,
+            fc1: Linear::load(&net.sub(0), width, config.hidden, true)?,
+            fc2: Linear::load(&net.sub(3), config.hidden, width, true)?,
+            heads: config.heads,
+            head_width: config.head_width,
+        })
+    }
+
+    /// `unseen` is `[batch, tokens]`: tokens that nobody looks at.
+    fn forward(&self, x: Tensor, unseen: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let seen = self.look(&self.attention_norm.forward(&x)?, unseen)?;
+        let x = match &self.out {
+            Some(out) => out.forward_add(&seen, x)?,
+            None => x.f_add(&seen)?,
+        };
+        let hidden = self.fc1.forward_gelu(&self.mlp_norm.forward(&x)?)?;
+        self.fc2.forward_add(&hidden, x)
+    }
+
+    fn look(&self, x: &Tensor, unseen: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let (batch, tokens, _) = x.size3()?;
+        let split = [batch, tokens, 3, self.heads, self.head_width];
+        let qkv = self.qkv.forward(x)?.f_reshape(split)?;
+        let qkv = qkv.f_permute([2, 0, 3, 1, 4])?;
+        let (q, k, v) = (qkv.f_get(0)?, qkv.f_get(1)?, qkv.f_get(2)?);
+        let scale = (self.head_width as f64).powf(-0.5);
+        let mut scores = q.f_matmul(&k.f_transpose(-1, -2)?)?.f_mul_scalar(scale)?;
+        if let Some(unseen) = unseen {
+            let mask = unseen.f_reshape([batch, 1, 1, tokens])?;
+            scores = scores.f_masked_fill_(&mask, UNSEEN_SCORE)?;
+        }
+        scores
+            .f_softmax(-1, None::<Kind>)?
+            .f_matmul(&v)?
+            .f_transpose(1, 2)?
+            .f_reshape([batch, tokens, self.heads * self.head_width])
+    }
+}
+
+/// Tokens to bodies, refined from the mean body in three steps.
+struct Body {
+    fc1: Linear,
+    fc2: Linear,
+    pose: Linear,
+    betas: Linear,
+    camera: Linear,
+    /// `[1, 157]`: mean pose, shape and camera.
+    start: Tensor,
+}
+
+impl Body {
+    fn load(weights: &Weights, inputs: i64) -> Result<Self, WeightsError> {
+        let hidden = weights
+            .shape("fc1.bias")
+            .and_then(|shape| shape.first().copied())
+            .unwrap_or(1024);
+        let body = POSE6D + BETAS + CAMERA;
+        let linear =
+            |name: &str, inputs, outputs| Linear::load(&weights.sub(name), inputs, outputs, true);
+        let start = |name: &str, count| weights.get(name, &[1, count]);
+        let start = [
+            start("init_body_pose", POSE6D)?,
+            start("init_betas", BETAS)?,
+            start("init_cam", CAMERA)?,
+        ];
+        Ok(Self {
+            fc1: linear("fc1", inputs + body, hidden)?,
+            fc2: linear("fc2", hidden, hidden)?,
+            pose: linear("decpose", hidden, POSE6D)?,
+            betas: linear("decshape", hidden, BETAS)?,
+            camera: linear("deccam", hidden, CAMERA)?,
+            start: Tensor::f_cat(&start.each_ref().map(|part| &**part), 1)?,
+        })
+    }
+
+    /// `[tokens, width]` to rotation matrices and betas, `[tokens, 226]`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let tokens = x.size2()?.0;
+        let mut body = self.start.f_expand([tokens, -1], false)?;
+        for _ in 0..ITERATIONS {
+            let joined = Tensor::f_cat(&[x, &body], 1)?;
+            let hidden = self.fc1.forward(&joined)?.f_relu_()?;
+            let hidden = self.fc2.forward(&hidden)?.f_relu_()?;
+            let change = [&self.pose, &self.betas, &self.camera]
+                .map(|layer| layer.forward(&hidden))
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()?;
+            body = body.f_add(&Tensor::f_cat(&change, 1)?)?;
+        }
+        let pose6d = body.f_narrow(1, 0, POSE6D)?.f_reshape([tokens, -1, 6])?;
+        let turned = rotations(&pose6d)?.f_reshape([tokens, -1])?;
+        Tensor::f_cat(&[turned, body.f_narrow(1, POSE6D, BETAS)?], 1)
+    }
+}
