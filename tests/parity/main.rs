@@ -18,6 +18,7 @@ mod engine;
 mod hmr2;
 mod masks;
 mod models;
+mod phalp;
 mod photos;
 mod reference;
 mod report;
@@ -61,9 +62,10 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 2] = [
+    let networks: [(&str, &[Run]); 3] = [
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),
+        ("phalp", &[phalp::run]),
     ];
     for (model, runs) in networks.into_iter().filter(|(model, _)| wanted(model)) {
         for case in folders(&goldens, model) {

@@ -114,12 +114,13 @@ impl PosePredictor {
         deviation: Tensor,
     ) -> Result<Self, WeightsError> {
         let PredictorConfig { frames, width, .. } = config;
-        let linear = |name: &str, inputs, outputs| {
-            Linear::load(&encoder.sub(name), inputs, outputs, true)
-        };
+        let linear =
+            |name: &str, inputs, outputs| Linear::load(&encoder.sub(name), inputs, outputs, true);
         let layers = |name: &str, depth| {
             let all = encoder.sub(name).sub("layers");
-            (0..depth).map(|i| Layer::load(&all.sub(i), &config)).collect()
+            (0..depth)
+                .map(|i| Layer::load(&all.sub(i), &config))
+                .collect()
         };
         let positions = |name: &str| encoder.get(name, &[1, frames, width]);
         Ok(Self {
@@ -179,8 +180,23 @@ impl PosePredictor {
         let (stride, padding) = ([self.config.stride], [self.config.padding]);
         let (encode, decode) = (&self.encode, &self.decode);
         x.f_transpose(1, 2)?
-            .f_conv1d(&*encode.weight, Some(&*encode.bias), stride, padding, [1], 1)?
-            .f_conv_transpose1d(&*decode.weight, Some(&*decode.bias), stride, padding, [0], 1, [1])?
+            .f_conv1d(
+                &*encode.weight,
+                Some(&*encode.bias),
+                stride,
+                padding,
+                [1],
+                1,
+            )?
+            .f_conv_transpose1d(
+                &*decode.weight,
+                Some(&*decode.bias),
+                stride,
+                padding,
+                [0],
+                1,
+                [1],
+            )?
             .f_transpose(1, 2)?
             .f_contiguous(tch::MemoryFormat::Contiguous)
     }
@@ -203,11 +219,7 @@ impl PosePredictor {
     ///
     /// Each past is in order and not empty. Times count from its first; what lies beyond the
     /// network's horizon counts as its last moment.
-    pub fn predict_next(
-        &self,
-        pasts: &[Vec<Sight>],
-        unseen: &[i64],
-    ) -> Result<Tensor, TchError> {
+    pub fn predict_next(&self, pasts: &[Vec<Sight>], unseen: &[i64]) -> Result<Tensor, TchError> {
         let frames = self.config.frames;
         let people = pasts.len() as i64;
         let (mut poses, mut seen) = (self.blank(people)?, vec![0f32; (people * frames) as usize]);

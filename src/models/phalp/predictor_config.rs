@@ -37,7 +37,9 @@ impl PredictorConfig {
         let Some(configs) = file.contents().values.get("configs") else {
             return Err(unfit("no `configs`, which pose_predictor.yaml has".into()));
         };
-        let extra = configs.pointer("/extra_feat/enable").and_then(Value::as_str);
+        let extra = configs
+            .pointer("/extra_feat/enable")
+            .and_then(Value::as_str);
         if let Some(extra) = extra.filter(|extra| !extra.is_empty()) {
             return Err(unfit(format!(
                 "extra_feat.enable is {extra:?}; only poses can be given to the predictor"

@@ -20,12 +20,7 @@ fn squared<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -> f64 {
 }
 
 /// The part of a pair's cost that needs no appearance: 1 or more, or not a number.
-pub fn motion_cost(
-    weights: &Weights,
-    pose_distance: f64,
-    predicted: &Place,
-    seen: &Place,
-) -> f64 {
+pub fn motion_cost(weights: &Weights, pose_distance: f64, predicted: &Place, seen: &Place) -> f64 {
     let apart = [0, 1].map(|axis| predicted.root[axis] - seen.root[axis]);
     let doubt = predicted.doubt[0].hypot(predicted.doubt[1]);
     let place = apart[0].hypot(apart[1]) / (0.1 + doubt.tanh()) / weights.place;

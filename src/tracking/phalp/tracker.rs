@@ -132,8 +132,8 @@ impl Tracker {
         let weights = self.weights(cut);
         let impossible = self.config.most + BEYOND;
         // The texture of a film's people is compared by the last embedding at a cut.
-        let by_texture = self.config.appearance == Appearance::Texture
-            && !(cut && self.config.cut.is_some());
+        let by_texture =
+            self.config.appearance == Appearance::Texture && !(cut && self.config.cut.is_some());
         let mut costs = vec![impossible; self.tracks.len() * detections.len()];
         let (mut asked, mut places) = (Vec::new(), Vec::new());
         for (row, track) in self.tracks.iter().enumerate() {
