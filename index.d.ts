@@ -36,6 +36,10 @@ export interface Health {
   framesDone: number
   /** Answered with an error, since the engine was made. */
   framesFailed: number
+  /** The networks of 4D-Humans by name; absent with BlazePose. */
+  models?: Record<string, ModelHealth>
+  /** How they were made to fit into memory. */
+  memoryPlan?: MemoryPlan
   /** Of pose4d itself. */
   version: string
   /** Of this process and its machine, bytes. */
@@ -64,6 +68,38 @@ export interface MemoryInfo {
   cgroupUsed?: number
 }
 
+/** What is loaded where, why, and how much memory that takes; made before anything is loaded. */
+export interface MemoryPlan {
+  models: Array<PlannedModel>
+  /** Crops of people in one forward pass, at most. */
+  batch: number
+  /** The batch that was wished for. */
+  wishedBatch: number
+  /** RAM first, then the cards in use. */
+  devices: Array<PlannedDevice>
+  /** As wished first, then every step that was looked at. */
+  steps: Array<PlanStep>
+}
+
+/** A person's surface; its triangles are `engine.meshFaces`. */
+export interface Mesh {
+  /** `[6890, 3]` metres, row-major, camera axes, around the same origin as `joints3d`. */
+  vertices: Float32Array
+}
+
+/** A network of a loaded engine. */
+export interface ModelHealth {
+  /** `on-demand`: loaded when its turn comes, and not loaded now. */
+  status: 'loaded' | 'on-demand'
+  /** The last load; absent before the first. */
+  loadTimeSeconds?: number
+  precision: 'fp32' | 'bf16' | 'fp16'
+  /** `cpu` or `cuda:N`. */
+  device: string
+  /** Of its parameters in that precision. */
+  bytes: number
+}
+
 /** What warming up did with one model. */
 export interface ModelWarmup {
   status: 'loaded' | 'missing' | 'error'
@@ -71,6 +107,12 @@ export interface ModelWarmup {
   loadTimeSeconds: number
   /** What is missing or wrong, and what to do. */
   message?: string
+  /** What the network computes in. */
+  precision?: 'fp32' | 'bf16' | 'fp16'
+  /** `cpu` or `cuda:N`. */
+  device?: string
+  /** Of its parameters in that precision. */
+  bytes?: number
 }
 
 /** One person in one frame. */
@@ -79,7 +121,10 @@ export interface Person {
   trackId: number
   /** `[x1, y1, x2, y2]` pixels of the input image. */
   box: Float32Array
-  /** The detector's score, 0 to 1. */
+  /**
+   * The detector's score, 0 to 1; with 4dhumans 1 for a box that the caller gave, and 0 where
+   * nobody looked (`boxSource` is `full-image`).
+   */
   score: number
   /** How the record came about; `predicted`: not seen in this frame. */
   source: 'detected' | 'recovered' | 'predicted' | 'interpolated'
@@ -88,8 +133,8 @@ export interface Person {
   /** In the order of the keypoint set. */
   keypoints: Array<Keypoint>
   /**
-   * `[J, 3]` metres, row-major, camera axes (x right, y down, z forward), origin at the
-   * pelvis; joints in the order of the keypoints.
+   * `[J, 3]` metres, row-major, camera axes (x right, y down, z forward); joints in the order of
+   * the keypoints. The origin is the middle of the hips, with 4dhumans SMPL's own.
    */
   joints3d?: Float32Array
   /** Degrees, by name of the joint. */
@@ -97,6 +142,61 @@ export interface Person {
   camera?: Camera
   /** With `blazepose.segmentation`, of everybody seen in this frame. */
   segmentation?: Segmentation
+  /** Who drew the box: a detector of 4D-Humans, the caller (`given`), or nobody (`full-image`). */
+  boxSource?: 'vitdet' | 'regnety' | 'full-image' | 'given'
+  /**
+   * `measured`: each keypoint was found in the image, with a confidence of its own; `projected`:
+   * they are the 3D joints seen through the camera.
+   */
+  keypointSource?: 'measured' | 'projected'
+  /** Of 4D-Humans, for everybody seen in this frame. */
+  smpl?: Smpl
+  /** Of 4D-Humans, for everybody seen in this frame, unless `mesh: false`. */
+  mesh?: Mesh
+}
+
+/** A device's memory under the plan, bytes. */
+export interface PlannedDevice {
+  /** `cpu` (RAM) or `cuda:N`. */
+  device: string
+  /** The most that the plan takes at one time. */
+  neededBytes: number
+  /** What there was when the plan was made; absent where the system does not say. */
+  availableBytes?: number
+  /** What bounds it, in words. */
+  bound: string
+}
+
+/** A network's place in the memory plan. */
+export interface PlannedModel {
+  /** `vitdet`, `regnety`, `hmr2` or `vitpose`. */
+  name: string
+  precision: 'fp32' | 'bf16' | 'fp16'
+  /** `cpu` or `cuda:N`. */
+  device: string
+  /** Kept in memory, or loaded when its turn comes and let go after it. */
+  residence: 'resident' | 'on-demand'
+  weightBytes: number
+  /** Beside the weights, while it works. */
+  workingBytes: number
+}
+
+export interface PlannedNeed {
+  /** `cpu` (RAM) or `cuda:N`. */
+  device: string
+  bytes: number
+}
+
+/** A step that was looked at to make the models fit. */
+export interface PlanStep {
+  /** In words: `as wished`, `bf16`, `detector on the CPU`, … */
+  step: string
+  /** Whether it is part of the plan. */
+  taken: boolean
+  /** Why it was taken, or not. */
+  reason: string
+  /** What the networks would need at least, with batches of one, after this step. */
+  needs: Array<PlannedNeed>
 }
 
 /** Everything about one frame. A bad frame has `error` and `errorCode` and no persons. */
@@ -174,6 +274,16 @@ export interface Segmentation {
   region: Region
 }
 
+/** The parameters of an SMPL body. */
+export interface Smpl {
+  /** `[3, 3]`, row-major: the pelvis against the camera's axes. */
+  globalOrient: Float32Array
+  /** `[23, 3, 3]`, row-major: every other joint against its parent. */
+  bodyPose: Float32Array
+  /** `[10]` */
+  betas: Float32Array
+}
+
 /** `ready`: everything is loaded; `partial`: something is missing; `error`: something is wrong. */
 export interface WarmupReport {
   status: 'ready' | 'partial' | 'error'
@@ -181,6 +291,8 @@ export interface WarmupReport {
   message: string
   /** By name of the model. */
   models: Record<string, ModelWarmup>
+  /** How the models were made to fit into memory; of 4D-Humans. */
+  memoryPlan?: MemoryPlan
 }
 
 /** One frame: a number and exactly one image source. */
@@ -247,29 +359,95 @@ export interface BlazePoseConfig {
   segmentation?: boolean
 }
 
+/** How 4D-Humans looks for people and follows them. */
+export interface HumansConfig {
+  /** Which released weights of HMR2: 2.0b as its demo, 2.0a as its paper. @default '2.0b' */
+  weights?: '2.0a' | '2.0b'
+  /**
+   * ViTPose measures COCO's 17 keypoints in the image. `auto`: with the first of its model files
+   * that is there (`vitpose-b` before others), if any; `off`; or the name of a model file, which
+   * must be there.
+   * @default 'auto'
+   */
+  vitpose?: string
+  /**
+   * Whose thresholds tell who is a person: `demo` (4D-Humans' demo, scores above 0.5) or `phalp`
+   * (PHALP's tracking, above 0.8). @default 'demo'
+   */
+  preset?: 'demo' | 'phalp'
+  /** Detector score, 0 to 1, above which somebody is a person; without it the preset's. */
+  scoreThreshold?: number
+  /** Intersection over union above which boxes are one; without it the detector's own. */
+  nmsIou?: number
+  /**
+   * Crops of people in one forward pass, at most; the result does not depend on it. 0: 8 on the
+   * CPU, 32 on a card. Halved when memory is short. @default 0
+   */
+  batchSize?: number
+  /** A missed person gets `predicted` records for at most so many frames. @default 30 */
+  maxPredicted?: number
+  /**
+   * Files of your own in the place of those in the cache, by the names of `pose4d models list`:
+   * `{ hmr2: 'mine.ckpt', 'hmr2-config': 'mine.yaml' }`. Not held to the published size or hash.
+   */
+  files?: Record<string, string>
+}
+
+/** A named, ordered set of keypoints; docs/results.md lists them. */
+export type KeypointSet =
+  | 'native'
+  | 'coco17'
+  | 'openpose25'
+  | 'smpl24'
+  | 'smplx45'
+  | 'hmr44'
+  | 'blazepose33'
+
 export interface EngineConfig {
-  /** In this version `blazepose`, also as `auto`. @default 'auto' */
+  /**
+   * `auto`: `4dhumans` where all the files it needs are cached, else `blazepose`. @default 'auto'
+   */
   model?: 'auto' | 'blazepose' | '4dhumans'
   /** Which landmark network; the same as `blazepose.variant`. @default 'full' */
   modelVariant?: 'fast' | 'lite' | 'full' | 'accurate' | 'heavy'
   /** `auto`, `cpu`, `cuda` or `cuda:N`. @default 'auto' */
   device?: string
-  /** In this version `auto`: the model's own. */
+  /**
+   * How 4D-Humans finds people. `auto`: ViTDet-H, or RegNetY where only that is there or memory is
+   * short; `full-image`: nobody looks, each frame is taken for a picture of one person, and the
+   * result says so (`boxSource`, `modelVersion`). BlazePose has its own. @default 'auto'
+   */
   detector?: 'auto' | 'vitdet' | 'regnety' | 'full-image'
+  /** Of 4D-Humans' detector, as `device`; `auto`: where the rest is, if it fits. @default 'auto' */
   detectorDevice?: string
-  /** In this version `fp32`, also as `auto`. */
+  /**
+   * Of 4D-Humans' networks. `auto`: bf16 on a card and on processors with AVX512-BF16, else fp32.
+   * BlazePose has fp32. @default 'auto'
+   */
   precision?: 'auto' | 'fp32' | 'bf16' | 'fp16'
-  /** Checked, but not acted on by this version: BlazePose needs little. */
+  /**
+   * MB (2²⁰ bytes) of RAM that this process may hold when 4D-Humans is loaded, beside the limits of
+   * machine and cgroup. What does not fit is made to, or refused with `ERR_POSE4D_MEMORY`
+   * (`health().memoryPlan`).
+   */
   memoryBudgetMb?: number
-  /** @default 20 */
+  /** Most people in a frame, the surest first; boxes that you give are not counted. @default 20 */
   maxPersons?: number
   /** Frames accepted and not yet answered, over all calls; more reject with `ERR_POSE4D_QUEUE_FULL`. @default 1024 */
   maxQueuedFrames?: number
-  /** Worker threads; 0: as many as there are cores. @default 0 */
+  /**
+   * Worker threads; 0: as many as there are cores. With 4D-Humans also the threads inside an
+   * operator on the CPU. @default 0
+   */
   threads?: number
-  /** A set the model does not measure is refused with `ERR_POSE4D_KEYPOINT_SET`. @default 'native' */
-  keypoints?: 'native' | 'coco17' | 'openpose25' | 'smpl24' | 'blazepose33'
+  /**
+   * `native` is `blazepose33`, with 4D-Humans `hmr44`. A set the model does not measure is refused
+   * with `ERR_POSE4D_KEYPOINT_SET`. @default 'native'
+   */
+  keypoints?: KeypointSet
+  /** Folder of the model cache; without it `POSE4D_CACHE_DIR`, or the user's cache folder. */
   cacheDir?: string
+  /** Your own SMPL model for 4D-Humans, used where it lies. */
   smplPath?: string
   /** Pixels; without it assumed from the frame's size. */
   focalLength?: number
@@ -280,6 +458,7 @@ export interface EngineConfig {
   /** One-euro smoothing; the same as `blazepose.smoothing`. @default false */
   smoothing?: boolean
   blazepose?: BlazePoseConfig
+  humans?: HumansConfig
 }
 
 /** What ends a call early. */
@@ -295,12 +474,13 @@ export interface ClipOptions {
   fps?: number
   /** `false`: frames are independent of one another, as photos are. @default true */
   tracking?: boolean
-  /** For models with a mesh; BlazePose has none. */
+  /** Meshes in the results, of a model that has them; BlazePose has none. @default true */
   mesh?: boolean
 }
 
 /** Of a call on a clip; what holds for the whole clip is settled by `openClip`. */
 export interface ClipCallOptions extends CallOptions {
+  /** For this call in the place of what the clip was opened with. */
   mesh?: boolean
 }
 
@@ -336,10 +516,10 @@ export declare class PoseEngine {
     frames: AsyncIterable<Frame> | Iterable<Frame> | ReadableStream<Frame>,
     options?: StreamOptions,
   ): AsyncGenerator<PoseResult, void, undefined>
-  /** Builds the workers and sends one synthetic frame the whole way. */
+  /** Builds the workers and sends a synthetic frame the whole way, through every network. */
   warmup(options?: CallOptions): Promise<WarmupReport>
   health(): Health
-  /** `[F * 3]` vertex indices of the mesh; null for a model without one. */
+  /** `[F * 3]` vertex indices of the mesh (SMPL: 13,776 triangles); null for a model without one. */
   readonly meshFaces: Uint32Array | null
   /** Refuses new calls, ends waiting ones with `ERR_POSE4D_CLOSED`, and waits for running work. */
   close(): Promise<void>
@@ -753,8 +933,11 @@ export interface PreparedFile {
 export interface PrepareReport {
   /** `ready`: every network's weights are loaded; `partial`: some; `error`: none. */
   status: 'ready' | 'partial' | 'error'
+  /** Says also whether a frame was run: of 4D-Humans one is, through every network. */
   message: string
   models: Record<string, ModelWarmup & { files: PreparedFile[] }>
+  /** How the networks were made to fit into memory, where a frame was run. */
+  memoryPlan?: MemoryPlan
 }
 
 export interface OverlayOptions {
@@ -798,7 +981,7 @@ export interface LegacyPoseResult {
   keypoints: Keypoint[]
   keypointCount: number
   has3d: boolean
-  /** `[J][3]` metres, camera axes, origin at the pelvis. */
+  /** `[J][3]` metres, camera axes, as `joints3d`. */
   joints3dRaw?: number[][]
   /** Degrees. */
   jointAngles3d?: Record<string, number>

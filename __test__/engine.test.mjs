@@ -215,10 +215,11 @@ function declared(name) {
 
 test('every declared option is read: what cannot be right is refused by name', async () => {
   const options = declared('BlazePoseConfig').map((name) => [{ blazepose: { [name]: {} } }, name])
+  for (const name of declared('HumansConfig')) options.push([{ humans: { [name]: -1 } }, name])
   for (const name of declared('EngineConfig')) options.push([{ [name]: 'x'.repeat(3) }, name])
-  assert.ok(options.length > 30)
-  // Of what later models need, any string will do.
-  const free = ['detectorDevice', 'cacheDir', 'smplPath']
+  assert.ok(options.length > 40)
+  // Of a path, any string will do.
+  const free = ['cacheDir', 'smplPath']
   for (const [config, name] of options.filter(([, name]) => !free.includes(name))) {
     await assert.rejects(createEngine(config), (error) => {
       assert.match(error.code, /INVALID_ARGUMENT|DEVICE/)

@@ -9,7 +9,18 @@ const USAGE_CODES = new Set([
 ])
 
 export const VARIANTS = ['fast', 'full', 'accurate']
-export const KEYPOINT_SETS = ['native', 'coco17', 'openpose25', 'smpl24', 'blazepose33']
+export const MODELS = ['auto', 'blazepose', '4dhumans']
+export const DETECTORS = ['auto', 'vitdet', 'regnety', 'full-image']
+export const PRECISIONS = ['auto', 'fp32', 'bf16', 'fp16']
+export const KEYPOINT_SETS = [
+  'native',
+  'coco17',
+  'openpose25',
+  'smpl24',
+  'smplx45',
+  'hmr44',
+  'blazepose33',
+]
 
 export async function loadAddon() {
   try {

@@ -1,5 +1,6 @@
 // Picks the command, prints help, and turns errors into messages and exit codes.
 import { parse, unknownCommand } from './args.mjs'
+import { bench_ } from './bench/command.mjs'
 import { doctor } from './doctor.mjs'
 import { EXIT } from './exit.mjs'
 import { commandHelp, generalHelp, groupHelp } from './help.mjs'
@@ -8,7 +9,7 @@ import { process_ } from './process.mjs'
 import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 
-const COMMANDS = [process_, warmup, models, doctor]
+const COMMANDS = [process_, warmup, models, bench_, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {

@@ -50,7 +50,10 @@ function plainPerson(person) {
         Object.entries(person.smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)]),
       ),
     }),
+    ...(person.mesh && { mesh: { vertices: list(person.mesh.vertices, METRE_DIGITS) } }),
     ...(person.camera && { camera: plainCamera(person.camera) }),
+    ...(person.boxSource && { boxSource: person.boxSource }),
+    ...(person.keypointSource && { keypointSource: person.keypointSource }),
   }
 }
 

@@ -2,7 +2,16 @@
 import { realpathSync } from 'node:fs'
 
 import { choice, number, time } from './args.mjs'
-import { fromEngine, KEYPOINT_SETS, loadAddon, openEngine, VARIANTS } from './engine.mjs'
+import {
+  DETECTORS,
+  fromEngine,
+  KEYPOINT_SETS,
+  loadAddon,
+  MODELS,
+  openEngine,
+  PRECISIONS,
+  VARIANTS,
+} from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
@@ -38,10 +47,39 @@ export const process_ = {
       text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder',
     },
     json: { type: 'boolean', text: 'print the summary as JSON' },
+    model: {
+      type: 'string',
+      value: 'name',
+      text: `${MODELS.join(', ')} (default auto: 4dhumans where all its files are here)`,
+    },
     'model-variant': {
       type: 'string',
       value: 'name',
-      text: `${VARIANTS.join(', ')} (default full)`,
+      text: `${VARIANTS.join(', ')} (default full), of blazepose`,
+    },
+    detector: {
+      type: 'string',
+      value: 'name',
+      text: `${DETECTORS.join(', ')}, of 4dhumans`,
+    },
+    'detector-device': { type: 'string', value: 'name', text: 'as --device, of its detector' },
+    precision: { type: 'string', value: 'name', text: `${PRECISIONS.join(', ')}, of 4dhumans` },
+    vitpose: {
+      type: 'string',
+      value: 'name',
+      text: 'auto (default: if its file is here), off, or a model file, of 4dhumans',
+    },
+    mesh: { type: 'boolean', text: 'write the vertices of each mesh and the faces, of 4dhumans' },
+    smpl: { type: 'string', value: 'file', text: 'your SMPL model, used where it lies' },
+    'cache-dir': {
+      type: 'string',
+      value: 'folder',
+      text: 'the model cache (default POSE4D_CACHE_DIR, else ~/.cache/4d-humans)',
+    },
+    'memory-budget': {
+      type: 'string',
+      value: 'MB',
+      text: 'RAM that the process may hold once 4dhumans is loaded',
     },
     keypoints: {
       type: 'string',
@@ -90,6 +128,10 @@ export const process_ = {
     ['pose4d process run.mp4 --out poses.json --overlay run-drawn.mp4', 'a video'],
     ['pose4d process run.mp4 --start 0:10 --end 0:20 --every 2 --out -', 'a part of it, to stdout'],
     ['cat photo.jpg | pose4d process - --out -', 'from stdin'],
+    [
+      'pose4d process photo.jpg --model 4dhumans --keypoints smpl24 --mesh --out bodies.json',
+      'SMPL bodies with their meshes',
+    ],
   ],
   run,
 }
@@ -108,6 +150,14 @@ function readSettings(values) {
 
 function readConfig(values) {
   return {
+    model: choice(values, 'model', MODELS),
+    detector: choice(values, 'detector', DETECTORS),
+    detectorDevice: values['detector-device'],
+    precision: choice(values, 'precision', PRECISIONS),
+    memoryBudgetMb: number(values, 'memory-budget', { min: 1, integer: true }),
+    cacheDir: values['cache-dir'],
+    smplPath: values.smpl,
+    humans: values.vitpose === undefined ? undefined : { vitpose: values.vitpose },
     modelVariant: choice(values, 'model-variant', VARIANTS),
     keypoints: choice(values, 'keypoints', KEYPOINT_SETS),
     maxPersons: number(values, 'max-persons', { min: 1, max: 1000, integer: true }),
@@ -167,7 +217,9 @@ async function run(
       overlay,
       output:
         values.out &&
-        (await openOutput(values.out, header(source, values, inputs), { lines: values.lines })),
+        (await openOutput(values.out, header(engine, source, values, inputs), {
+          lines: values.lines,
+        })),
       summary: new Summary({ tracked: source.tracking }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
@@ -175,7 +227,7 @@ async function run(
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
-    await pump(engine, source, sinks, interrupt)
+    await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
     report(sinks, source, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
     return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
@@ -189,19 +241,25 @@ async function run(
   }
 }
 
-function header(source, values, inputs) {
+function header(engine, source, values, inputs) {
+  const { model } = engine.health()
+  const faces = values.mesh ? engine.meshFaces : null
   return {
     schema: SCHEMA,
     generator: `pose4d ${version}`,
     source: source.describe,
-    model: { variant: values['model-variant'] ?? 'full' },
+    model: {
+      name: model,
+      ...(model === 'blazepose' && { variant: values['model-variant'] ?? 'full' }),
+    },
     keypoints: values.keypoints ?? 'native',
     tracked: inputs.kind !== 'photos',
+    ...(faces && { meshFaces: Array.from(faces) }),
   }
 }
 
 /** Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. */
-async function pump(engine, source, sinks, interrupt) {
+async function pump(engine, source, sinks, interrupt, mesh) {
   const { output, overlay, summary, progress } = sinks
   const pending = new Map()
   async function* frames() {
@@ -216,6 +274,7 @@ async function pump(engine, source, sinks, interrupt) {
     for await (const result of engine.stream(frames(), {
       signal: interrupt.signal,
       tracking: source.tracking,
+      mesh,
       ...(source.fps && { fps: source.fps }),
     })) {
       const frame = pending.get(result.frameNumber)

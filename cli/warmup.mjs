@@ -6,11 +6,12 @@ import { EXIT } from './exit.mjs'
 import { ask, CACHE_OPTIONS, cacheOptions, exactly, QUIET_OPTION } from './models/common.mjs'
 import { table } from './summary.mjs'
 
-/** What the engine of this version runs. */
+/** What an engine is made for; others are prepared by their files, and 4dhumans then runs a frame. */
 const ENGINE_MODELS = ['auto', 'blazepose']
 /** Names of families that the manifest calls otherwise. */
 const FAMILIES = { depth: 'midas' }
 const PRECISIONS = ['auto', 'fp32', 'bf16', 'fp16']
+const COLUMNS = ['model', 'status', 'load time', 'precision', 'device', 'memory']
 const EXIT_CODES = { ready: EXIT.OK, partial: EXIT.MODELS_INCOMPLETE, error: EXIT.ENVIRONMENT }
 
 export const warmup = {
@@ -75,12 +76,14 @@ export function reportText({ status, message, models }) {
     name,
     model.status,
     model.status === 'loaded' ? `${model.loadTimeSeconds.toFixed(2)} s` : '–',
+    model.precision ?? '–',
+    model.device ?? '–',
+    model.bytes === undefined ? '–' : `${(model.bytes / 2 ** 20).toFixed(0)} MB`,
   ])
   const notes = Object.entries(models)
     .filter(([, model]) => model.message)
     .map(([name, model]) => `${name}: ${model.message}`)
   const parts = [`${status}: ${message}`]
-  if (rows.length > 0)
-    parts.push(table(['model', 'status', 'load time'], rows, ['model', 'status']))
+  if (rows.length > 0) parts.push(table(COLUMNS, rows, ['model', 'status', 'precision', 'device']))
   return [...parts, ...notes].join('\n')
 }

@@ -32,6 +32,7 @@ class PoseClip {
 class PoseEngine {
   #native
   #closing
+  #faces
 
   constructor(key, nativeEngine) {
     checkKey(key, 'createEngine()')
@@ -61,9 +62,10 @@ class PoseEngine {
     return native(() => this.#native.health())
   }
 
-  /** BlazePose has no mesh. */
+  /** The same array each time. A model that is loaded on demand has it from the first load on. */
   get meshFaces() {
-    return null
+    this.#faces ??= native(() => this.#native.meshFaces())
+    return this.#faces ?? null
   }
 
   async close() {
@@ -80,12 +82,22 @@ class PoseEngine {
   }
 }
 
+/** 'blazepose' or '4dhumans': as asked, or by the files that are there. */
+async function choose(binding, model, config) {
+  if (model !== 'auto') return model
+  return (await binding.hasHumans(config)) ? '4dhumans' : 'blazepose'
+}
+
 async function createEngine(config) {
   const { binding } = loadNative()
-  const variant = native(() => binding.checkConfig(config))
-  const { detector, landmark } = await readBlazePose(variant)
+  const { model, variant } = native(() => binding.checkConfig(config))
+  // What the caller does to it from here on changes nothing.
+  const kept = config && structuredClone(config)
   try {
-    return new PoseEngine(KEY, await binding.createEngine(config, detector, landmark))
+    if ((await choose(binding, model, kept)) === '4dhumans')
+      return new PoseEngine(KEY, await binding.createHumans(kept))
+    const { detector, landmark } = await readBlazePose(variant)
+    return new PoseEngine(KEY, await binding.createEngine(kept, detector, landmark))
   } catch (error) {
     throw fromNative(error)
   }

@@ -76,9 +76,10 @@ fn judge(name: &str, path: &Path, facts: &Value, wrong: &mut Vec<String>) {
         wrong.push(format!("{name}: panicked"));
         return;
     };
-    // The machine may have been busy: what is slow is slow three times.
-    for _ in 0..2 {
+    // The machine may have been busy: what is slow is slow five times, with a rest between.
+    for _ in 0..4 {
         if outcome.time > TIME {
+            thread::sleep(TIME);
             outcome = attempt(name, path).unwrap_or(outcome);
         }
     }

@@ -4,6 +4,7 @@ import {
   createEngine,
   type EngineConfig,
   type Frame,
+  type HumansConfig,
   health,
   type Inspection,
   type Keypoint,
@@ -32,6 +33,12 @@ holds<Same<Person['box'], Float32Array>>()
 holds<Same<Person['source'], 'detected' | 'recovered' | 'predicted' | 'interpolated'>>()
 holds<Same<Person['joints3d'], Float32Array | undefined>>()
 holds<Same<Person['jointAngles3d'], Record<string, number> | undefined>>()
+holds<Same<Person['boxSource'], 'vitdet' | 'regnety' | 'full-image' | 'given' | undefined>>()
+holds<Same<Person['keypointSource'], 'measured' | 'projected' | undefined>>()
+holds<Same<NonNullable<Person['mesh']>['vertices'], Float32Array>>()
+holds<Same<NonNullable<Person['smpl']>['bodyPose'], Float32Array>>()
+holds<Same<EngineConfig['detector'], 'auto' | 'vitdet' | 'regnety' | 'full-image' | undefined>>()
+holds<Same<HumansConfig['preset'], 'demo' | 'phalp' | undefined>>()
 holds<Same<PoseResult['persons'], Person[]>>()
 holds<Same<PoseResult['timings'], Record<string, number>>>()
 holds<Same<PoseResult['errorCode'], string | undefined>>()
@@ -70,6 +77,20 @@ export async function everyday(): Promise<void> {
   await warmup()
 }
 
+export async function bodies(): Promise<void> {
+  const humans: HumansConfig = { preset: 'phalp', files: { hmr2: 'a.ckpt' }, batchSize: 4 }
+  const config: EngineConfig = { model: '4dhumans', detector: 'regnety', precision: 'bf16', humans }
+  const engine = await createEngine({ ...config, keypoints: 'smpl24', smplPath: 'smpl.pkl' })
+  const clip = engine.openClip({ mesh: false })
+  const [result] = await clip.processFrames(frames, { mesh: true })
+  const vertices: Float32Array | undefined = result?.persons[0]?.mesh?.vertices
+  const bytes: number | undefined = engine.health().models?.hmr2?.bytes
+  const batch: number | undefined = engine.health().memoryPlan?.batch
+  const precision: 'fp32' | 'bf16' | 'fp16' | undefined = (await engine.warmup()).models.hmr2
+    ?.precision
+  void [vertices, bytes, batch, precision]
+}
+
 export async function modelFiles(): Promise<void> {
   const { signal } = new AbortController()
   const listed: ModelStatus[] = models.list({ cacheDir: '/tmp/models', names: ['4dhumans'] })
@@ -102,10 +123,12 @@ const noNumber: Frame = { imagePath: 'a.jpg' }
 const noModel: EngineConfig = { model: 'yolo' }
 // @ts-expect-error no such keypoint set
 const noSet: EngineConfig = { keypoints: 'coco18' }
+// @ts-expect-error no such detector
+const noDetector: EngineConfig = { detector: 'yolo' }
 // @ts-expect-error no such format
 void (() => models.export('dpt-large', 'dpt.onnx', 'onnx'))
 // @ts-expect-error no such precision
 void (() => models.convert('a', 'b', { dtype: 'int4' }))
 // @ts-expect-error engines come from createEngine
 const made = new PoseEngine('nothing of the kind')
-void [noNumber, noModel, noSet, made]
+void [noNumber, noModel, noSet, noDetector, made]

@@ -12,19 +12,22 @@
 )]
 
 mod peer;
-mod synthetic;
 
 use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pose4d::checkpoint::dtype::DType;
+use pose4d::checkpoint::open::open_source;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::layers::linear::Linear;
 use pose4d::layers::weights::Param;
-use pose4d::models::hmr2::config::SIDE;
+use pose4d::models::hmr2::config::{Config, SIDE};
 use pose4d::models::hmr2::crop::{Cropper, Square};
 use pose4d::models::hmr2::model::{Files, Hmr2, Settings};
 use pose4d::models::smpl::body;
+use pose4d::pipeline::bench::synthetic::{Files as Written, Model, Scale, released_config};
 use tch::{Device, Kind, Tensor};
 
 use peer::Peer;
@@ -52,17 +55,23 @@ fn main() -> Outcome<()> {
     let arguments = arguments()?;
     tch::set_num_threads(arguments.threads);
     let _no_gradients = tch::no_grad_guard();
-    crops(&arguments)?;
     let mut peer = match &arguments.peer {
         Some(checkout) => Peer::start(&arguments.python, checkout, arguments.threads)?,
         None => None,
     };
+    crops(&arguments, peer.as_mut())?;
     let folder = tempfile::tempdir()?;
-    let written = synthetic::write(folder.path())?;
+    let written = Written::write(
+        folder.path(),
+        Scale::Full,
+        DType::BF16,
+        &[Model::Hmr2],
+        &mut |_| (),
+    )?;
     for &precision in &arguments.precisions {
         let files = Files {
-            checkpoint: &written.checkpoint,
-            config: &written.config,
+            checkpoint: &written.hmr2,
+            config: &written.hmr2_config,
             mean_params: None,
             body: body::Files::default(),
         };
@@ -163,8 +172,8 @@ fn matrix_rate(precision: DType, rows: i64, passes: usize) -> Outcome<f64> {
 }
 
 /// A large person in a photo of 24 megapixels, and the usual sizes.
-fn crops(arguments: &Arguments) -> Outcome<()> {
-    let config = synthetic::config()?;
+fn crops(arguments: &Arguments, mut peer: Option<&mut Peer>) -> Outcome<()> {
+    let config = config()?;
     let seen = SIDE as usize..256 - SIDE as usize;
     for (what, width, height, side) in [
         ("a 300-pixel person at 1080p", 1920, 1080, 300.0),
@@ -191,7 +200,38 @@ fn crops(arguments: &Arguments) -> Outcome<()> {
                 time * 1e3
             );
         }
+        if let Some(peer) = &mut peer {
+            crop_beside(what, &image, square, arguments, peer)?;
+        }
     }
+    Ok(())
+}
+
+/// Whole crops of ours and theirs in turn: the medians' ratio, and how far the pixels are apart.
+fn crop_beside(
+    what: &str,
+    image: &Rgb8,
+    square: Square,
+    arguments: &Arguments,
+    peer: &mut Peer,
+) -> Outcome<()> {
+    let cropper = Cropper::new(&config()?, 0..256);
+    let mut out = vec![0.0; cropper.len()];
+    let (mut ours, mut theirs, mut furthest) = (Vec::new(), Vec::new(), 0.0f64);
+    for _ in 0..arguments.passes {
+        ours.push(1e3 * best(1, || Ok(cropper.crop(image, square, &mut out)?))?);
+        let (ms, pixels) = peer.crop([image.width, image.height], square.side)?;
+        theirs.push(ms);
+        for (ours, theirs) in out.iter().step_by(1009).zip(pixels) {
+            furthest = furthest.max((f64::from(*ours) - theirs).abs());
+        }
+    }
+    let (ours, theirs) = (median(&mut ours), median(&mut theirs));
+    println!(
+        "crop of {what}: {ours:.2} ms, original {theirs:.1} ms: {:.0} times as fast, \
+         pixels (normalised) at most {furthest:.1e} apart",
+        theirs / ours
+    );
     Ok(())
 }
 
@@ -205,6 +245,13 @@ fn best(passes: usize, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
         best = best.min(start.elapsed().as_secs_f64());
     }
     Ok(best)
+}
+
+/// The released configuration alone.
+fn config() -> Outcome<Config> {
+    let source = Arc::new(released_config().into_bytes());
+    let file = open_source(source, Path::new("model_config.yaml"))?;
+    Ok(Config::read(&file.contents().values)?)
 }
 
 fn arguments() -> Outcome<Arguments> {

@@ -56,6 +56,21 @@ impl Peer {
         Ok(answer["ms"][0].as_f64().ok_or("an answer without a time")?)
     }
 
+    /// Milliseconds of a crop of a square in the middle of an image, and every 1,009th number of it.
+    pub fn crop(
+        &mut self,
+        [width, height]: [usize; 2],
+        side: f32,
+    ) -> Result<(f64, Vec<f64>), Box<dyn Error>> {
+        let request = json!({ "task": "crop", "width": width, "height": height, "side": side });
+        writeln!(self.requests, "{request}")?;
+        let answer = self.answer()?;
+        let pixels = answer["pixels"].as_array().ok_or("no pixels")?;
+        let pixels: Option<Vec<f64>> = pixels.iter().map(Value::as_f64).collect();
+        let ms = answer["ms"][0].as_f64().ok_or("an answer without a time")?;
+        Ok((ms, pixels.ok_or("pixels that are no numbers")?))
+    }
+
     fn answer(&mut self) -> Result<Value, Box<dyn Error>> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;

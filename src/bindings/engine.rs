@@ -1,35 +1,63 @@
 //! The native half of `PoseEngine` and `PoseClip`; `index.js` wraps it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{
-    Buffer, PromiseRaw, create_custom_tokio_runtime, within_runtime_if_available,
+    Buffer, PromiseRaw, Uint32Array, create_custom_tokio_runtime, within_runtime_if_available,
 };
 use napi_derive::napi;
 
 use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
-use super::model::{self, Model};
+use super::model;
 use super::options::{clip_call, clip_settings, engine_config, timeout, variant_name};
-use super::results::{Health, PoseResult, WarmupReport};
+use super::reports::{Health, WarmupReport};
+use super::results::PoseResult;
 use super::value::Value;
-use crate::imaging::limits::DecodeLimits;
-use crate::pipeline::clip::Clip;
-use crate::pipeline::config::EngineConfig;
+use crate::pipeline::config::{EngineConfig, Family};
 use crate::pipeline::control::JobControl;
-use crate::pipeline::engine::{Engine, EngineSettings};
 use crate::pipeline::error::{EngineError, INTERNAL};
-use crate::pipeline::stream::FrameStream;
+use crate::pipeline::handle::{AnyClip, AnyEngine, AnyStream, Boxed};
 use crate::runtime::threads::worker_count;
 
-/// Checks a configuration; says which landmark file it needs: 'lite', 'full' or 'heavy'.
+/// What a configuration asks for.
+#[napi(object, object_from_js = false)]
+pub struct NativeChoice {
+    /// `auto`, `blazepose` or `4dhumans`
+    pub model: &'static str,
+    /// Of BlazePose's landmark file: `lite`, `full` or `heavy`.
+    pub variant: &'static str,
+}
+
+/// Checks a configuration as far as that can be done without looking at files.
 #[napi(skip_typescript, catch_unwind)]
-pub fn check_config(config: Value) -> napi::Result<&'static str> {
+pub fn check_config(config: Value) -> napi::Result<NativeChoice> {
     let config = engine_config(config).map_err(to_js)?;
-    Ok(variant_name(config.blazepose.variant))
+    Ok(NativeChoice {
+        model: family_name(config.model),
+        variant: variant_name(config.blazepose.variant),
+    })
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Auto => "auto",
+        Family::BlazePose => model::BLAZEPOSE,
+        Family::Humans => model::HUMANS,
+    }
+}
+
+/// Whether every file of 4D-Humans that the configuration needs is there.
+#[napi(skip_typescript, catch_unwind)]
+pub fn has_humans(env: &Env, config: Value) -> napi::Result<PromiseRaw<'_, bool>> {
+    let config = engine_config(config).map_err(to_js)?;
+    env.spawn_future(async move {
+        let find = move || Ok(model::find_humans(&config).is_ok());
+        off_the_runtime(find).await.map_err(to_js)
+    })
 }
 
 /// One call that can be aborted; its time limit runs from here.
@@ -51,44 +79,52 @@ impl NativeJob {
 
 #[napi]
 pub struct NativeEngine {
-    engine: Engine<Model>,
+    engine: Arc<dyn AnyEngine>,
     limits: Limits,
 }
 
 #[napi]
 pub struct NativeClip {
-    clip: Clip<Model>,
-    engine: Engine<Model>,
+    clip: Arc<dyn AnyClip>,
+    engine: Arc<dyn AnyEngine>,
     limits: Limits,
 }
 
 #[napi]
 pub struct NativeStream {
-    stream: Arc<FrameStream<Model>>,
+    stream: Arc<dyn AnyStream>,
     limits: Limits,
 }
 
-fn build(
-    config: &EngineConfig,
-    detector: Vec<u8>,
-    landmark: Vec<u8>,
-) -> Result<Engine<Model>, EngineError> {
-    let start = Instant::now();
-    let model = model::load(config, detector, landmark)?;
-    let settings = EngineSettings {
-        model: model::NAME,
-        threads: worker_count(config.threads),
-        max_queued_frames: config.max_queued_frames,
-        decode: DecodeLimits {
-            max_pixels: config.max_pixels,
-            max_bytes: config.max_image_bytes,
-        },
-        loaded_in: start.elapsed(),
-    };
-    Engine::new(model, settings)
+/// Work that may take its time, away from the threads that wait.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| EngineError::new(INTERNAL, format!("loading the model failed: {e}")))?
 }
 
-/// Reads the networks off the main thread.
+fn make(
+    env: &Env,
+    config: EngineConfig,
+    load: impl FnOnce(&EngineConfig) -> Result<Arc<dyn AnyEngine>, EngineError> + Send + 'static,
+) -> napi::Result<PromiseRaw<'_, NativeEngine>> {
+    let home = Home::of(env)?;
+    let limits = Limits {
+        bytes: config.max_image_bytes,
+        pixels: config.max_pixels,
+    };
+    env.spawn_future(async move {
+        let engine = off_the_runtime(move || load(&config))
+            .await
+            .map_err(to_js)?;
+        home.adopt(engine.as_ref());
+        Ok(NativeEngine { engine, limits })
+    })
+}
+
+/// Makes an engine that runs BlazePose, of whole `.tflite` files.
 #[napi(skip_typescript, catch_unwind)]
 pub fn create_engine(
     env: &Env,
@@ -97,42 +133,45 @@ pub fn create_engine(
     landmark: Buffer,
 ) -> napi::Result<PromiseRaw<'_, NativeEngine>> {
     let config = engine_config(config).map_err(to_js)?;
-    let home = Home::of(env)?;
     let (detector, landmark) = (detector.to_vec(), landmark.to_vec());
-    env.spawn_future(async move {
-        let limits = Limits {
-            bytes: config.max_image_bytes,
-            pixels: config.max_pixels,
-        };
-        let engine = tokio::task::spawn_blocking(move || build(&config, detector, landmark))
-            .await
-            .map_err(|e| EngineError::new(INTERNAL, format!("loading the model failed: {e}")))
-            .and_then(|engine| engine)
-            .map_err(to_js)?;
-        home.adopt(&engine);
-        Ok(NativeEngine { engine, limits })
+    make(env, config, move |config| {
+        model::load_blazepose(config, detector, landmark)
     })
 }
 
-/// Reads the frames now, runs them later.
-fn process<'env>(
+/// Makes an engine that runs 4D-Humans, of the files in the cache.
+#[napi(skip_typescript, catch_unwind)]
+pub fn create_humans(env: &Env, config: Value) -> napi::Result<PromiseRaw<'_, NativeEngine>> {
+    make(
+        env,
+        engine_config(config).map_err(to_js)?,
+        model::load_humans,
+    )
+}
+
+/// Results as JS objects.
+fn answer<'env>(
     env: &'env Env,
-    (engine, clip): (&Engine<Model>, &Clip<Model>),
-    limits: Limits,
-    job: &NativeJob,
-    frames: Value,
+    done: Boxed<Vec<crate::pipeline::result::FrameResult>>,
 ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
-    let count = frames::length(frames).map_err(to_js)?;
-    // Before the copying, which a refused call need not pay.
-    engine.check_room(count as usize).map_err(to_js)?;
-    let frames = frames::read(frames, limits).map_err(to_js)?;
-    let done = clip.process(&job.0, frames);
     env.spawn_future_with_callback(async move { done.await.map_err(to_js) }, |_, results| {
         Ok(results
             .into_iter()
             .map(PoseResult::from)
             .collect::<Vec<_>>())
     })
+}
+
+/// Reads the frames, which are run later.
+fn read(
+    engine: &dyn AnyEngine,
+    limits: Limits,
+    frames: Value,
+) -> napi::Result<Vec<crate::pipeline::source::FrameInput>> {
+    let count = frames::length(frames).map_err(to_js)?;
+    // Before the copying, which a refused call need not pay.
+    engine.check_room(count as usize).map_err(to_js)?;
+    frames::read(frames, limits).map_err(to_js)
 }
 
 #[napi]
@@ -145,10 +184,22 @@ impl NativeEngine {
         frames: Value,
         options: Value,
     ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
-        let clip = self
-            .engine
-            .open_clip(clip_settings(options).map_err(to_js)?);
-        process(env, (&self.engine, &clip), self.limits, job, frames)
+        let settings = clip_settings(options).map_err(to_js)?;
+        let frames = read(self.engine.as_ref(), self.limits, frames)?;
+        let settings = self.engine.settings_of_call(frames.len(), settings);
+        answer(
+            env,
+            self.engine
+                .open_clip(settings)
+                .process(&job.0, frames, None),
+        )
+    }
+
+    /// `[F * 3]` vertex numbers; null for a model without a mesh. A new array each time.
+    #[napi(catch_unwind)]
+    pub fn mesh_faces(&self) -> Option<Uint32Array> {
+        let faces = self.engine.mesh_faces()?;
+        Some(Uint32Array::new(faces.to_vec()))
     }
 
     #[napi(catch_unwind)]
@@ -157,7 +208,7 @@ impl NativeEngine {
             clip: self
                 .engine
                 .open_clip(clip_settings(options).map_err(to_js)?),
-            engine: self.engine.clone(),
+            engine: Arc::clone(&self.engine),
             limits: self.limits,
         })
     }
@@ -167,7 +218,7 @@ impl NativeEngine {
         let settings = clip_settings(options).map_err(to_js)?;
         let stream = within_runtime_if_available(|| self.engine.open_stream(&job.0, settings));
         Ok(NativeStream {
-            stream: Arc::new(stream),
+            stream,
             limits: self.limits,
         })
     }
@@ -178,14 +229,8 @@ impl NativeEngine {
         env: &'env Env,
         job: &NativeJob,
     ) -> napi::Result<PromiseRaw<'env, WarmupReport>> {
-        let (engine, job) = (self.engine.clone(), job.0.clone());
-        env.spawn_future(async move {
-            engine
-                .warmup(&job)
-                .await
-                .map(WarmupReport::from)
-                .map_err(to_js)
-        })
+        let warmup = self.engine.warmup(&job.0);
+        env.spawn_future(async move { warmup.await.map(WarmupReport::from).map_err(to_js) })
     }
 
     #[napi(catch_unwind)]
@@ -195,10 +240,10 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
-        let engine = self.engine.clone();
         // At once: a call made in the next line must find it closed.
-        engine.begin_close();
-        env.spawn_future(async move { engine.close().await.map_err(to_js) })
+        self.engine.begin_close();
+        let close = self.engine.close();
+        env.spawn_future(async move { close.await.map_err(to_js) })
     }
 }
 
@@ -248,8 +293,9 @@ impl NativeClip {
         frames: Value,
         options: Value,
     ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
-        clip_call(options).map_err(to_js)?;
-        process(env, (&self.engine, &self.clip), self.limits, job, frames)
+        let mesh = clip_call(options).map_err(to_js)?;
+        let frames = read(self.engine.as_ref(), self.limits, frames)?;
+        answer(env, self.clip.process(&job.0, frames, mesh))
     }
 }
 
@@ -257,11 +303,12 @@ impl NativeClip {
 #[napi(skip_typescript, catch_unwind)]
 pub fn idle_health(config: Value) -> napi::Result<Health> {
     let config = engine_config(config).map_err(to_js)?;
-    Ok(Health::idle(
-        &config,
-        model::NAME,
-        worker_count(config.threads),
-    ))
+    // Whether `auto` would be 4D-Humans only a look at its files can tell, which is not for here.
+    let model = match config.model {
+        Family::Humans => model::HUMANS,
+        Family::Auto | Family::BlazePose => model::BLAZEPOSE,
+    };
+    Ok(Health::idle(&config, model, worker_count(config.threads)))
 }
 
 /// Waiting needs two threads, whatever the machine; arithmetic has its own.

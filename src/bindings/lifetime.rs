@@ -8,13 +8,12 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use napi::Env;
 
-use super::model::Model;
-use crate::pipeline::engine::{Engine, WeakEngine};
+use crate::pipeline::handle::{AnyEngine, AnyWeak};
 
 /// What lives in one environment.
 #[derive(Default)]
 struct Household {
-    engines: Vec<WeakEngine<Model>>,
+    engines: Vec<Box<dyn AnyWeak>>,
     tasks: Vec<Weak<AtomicBool>>,
 }
 
@@ -46,7 +45,7 @@ impl Home {
     }
 
     /// Ties an engine to it. Where the environment is gone meanwhile, the engine is closed.
-    pub fn adopt(self, engine: &Engine<Model>) {
+    pub fn adopt(self, engine: &dyn AnyEngine) {
         let adopted = with(|homes| match homes.get_mut(&self.0) {
             Some(home) => {
                 home.engines.retain(|known| known.upgrade().is_some());
@@ -78,7 +77,7 @@ fn close_all(home: usize) {
         .iter()
         .filter_map(Weak::upgrade)
         .for_each(|cancel| cancel.store(true, Ordering::Relaxed));
-    let engines: Vec<_> = engines.iter().filter_map(WeakEngine::upgrade).collect();
-    engines.iter().for_each(Engine::begin_close);
-    engines.iter().for_each(Engine::close_blocking);
+    let engines: Vec<_> = engines.iter().filter_map(|weak| weak.upgrade()).collect();
+    engines.iter().for_each(|engine| engine.begin_close());
+    engines.iter().for_each(|engine| engine.close_blocking());
 }

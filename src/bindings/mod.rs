@@ -5,6 +5,7 @@
     allow(dead_code, reason = "in test builds #[napi] exports nothing")
 )]
 
+mod bench;
 mod engine;
 mod error;
 mod fields;
@@ -15,6 +16,7 @@ mod model_options;
 mod models;
 mod options;
 mod overlay;
+mod reports;
 mod results;
 mod runtime;
 mod task;

@@ -1,14 +1,18 @@
 //! JS options → engine settings, filled up from the engine's own defaults.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fields::Fields;
+use super::model::check_blazepose;
 use super::value::Value;
-use crate::geometry::joints::{KeypointSet, measured_by_blazepose};
-use crate::pipeline::config::{BlazePoseConfig, EngineConfig, Variant};
-use crate::pipeline::error::{
-    DEVICE, EngineError, INVALID_ARGUMENT, KEYPOINT_SET, MODEL_UNAVAILABLE,
+use crate::geometry::joints::KeypointSet;
+use crate::pipeline::config::{
+    BlazePoseConfig, DetectorChoice, EngineConfig, Family, HumansConfig, Precision, Preset,
+    Variant, Weights,
 };
+use crate::pipeline::error::{DEVICE, EngineError, INVALID_ARGUMENT};
 use crate::pipeline::perception::ClipSettings;
 
 const ENGINE: &[&str] = &[
@@ -30,6 +34,7 @@ const ENGINE: &[&str] = &[
     "maxImageBytes",
     "smoothing",
     "blazepose",
+    "humans",
 ];
 
 const BLAZEPOSE: &[&str] = &[
@@ -51,6 +56,37 @@ const BLAZEPOSE: &[&str] = &[
     "segmentation",
 ];
 
+const HUMANS: &[&str] = &[
+    "weights",
+    "vitpose",
+    "preset",
+    "scoreThreshold",
+    "nmsIou",
+    "batchSize",
+    "maxPredicted",
+    "files",
+];
+
+const MODELS: &[(&str, Family)] = &[
+    ("auto", Family::Auto),
+    ("blazepose", Family::BlazePose),
+    ("4dhumans", Family::Humans),
+];
+
+const DETECTORS: &[(&str, DetectorChoice)] = &[
+    ("auto", DetectorChoice::Auto),
+    ("vitdet", DetectorChoice::VitDet),
+    ("regnety", DetectorChoice::RegNetY),
+    ("full-image", DetectorChoice::FullImage),
+];
+
+const PRECISIONS: &[(&str, Precision)] = &[
+    ("auto", Precision::Auto),
+    ("fp32", Precision::Fp32),
+    ("bf16", Precision::Bf16),
+    ("fp16", Precision::Fp16),
+];
+
 const VARIANTS: &[(&str, Variant)] = &[
     ("fast", Variant::Lite),
     ("lite", Variant::Lite),
@@ -69,21 +105,20 @@ fn set<T>(place: &mut T, given: Option<T>) {
     }
 }
 
-fn unavailable(fields: &Fields, name: &str, given: &str, have: &str) -> EngineError {
-    EngineError::new(
-        MODEL_UNAVAILABLE,
-        format!(
-            "{} '{given}' is not in this version; there is: {have}",
-            fields.path(name)
-        ),
-    )
-}
-
 pub fn engine_config(value: Value) -> Result<EngineConfig, EngineError> {
     let fields = Fields::new("config", value, ENGINE)?;
     let mut config = EngineConfig::default();
-    refuse_unavailable(&fields)?;
-    set(&mut config.device, device(&fields)?);
+    set(&mut config.model, fields.choice("model", MODELS)?);
+    set(&mut config.device, device(&fields, "device")?);
+    let detector = fields.choice("detector", DETECTORS)?;
+    set(&mut config.detector, detector);
+    let detector_device = device(&fields, "detectorDevice")?;
+    set(&mut config.detector_device, detector_device);
+    let precision = fields.choice("precision", PRECISIONS)?;
+    set(&mut config.precision, precision);
+    config.memory_budget_mb = fields.whole("memoryBudgetMb", 1, MAX_WHOLE)?;
+    config.cache_dir = fields.string("cacheDir")?.map(PathBuf::from);
+    config.smpl_path = fields.string("smplPath")?.map(PathBuf::from);
     set(
         &mut config.threads,
         fields.whole("threads", 0, 1024)?.map(|n| n as usize),
@@ -107,68 +142,18 @@ pub fn engine_config(value: Value) -> Result<EngineConfig, EngineError> {
     if let Some(given) = fields.value("blazepose")? {
         config.blazepose = blazepose(given)?;
     }
+    if let Some(given) = fields.value("humans")? {
+        config.humans = humans(given)?;
+    }
     short_cuts(&fields, &mut config.blazepose)?;
+    if config.model == Family::BlazePose {
+        check_blazepose(&config)?;
+    }
     Ok(config)
 }
 
-/// Options whose other values belong to later versions.
-fn refuse_unavailable(fields: &Fields) -> Result<(), EngineError> {
-    let model = fields.choice(
-        "model",
-        &[("auto", true), ("blazepose", true), ("4dhumans", false)],
-    )?;
-    if model == Some(false) {
-        return Err(unavailable(
-            fields,
-            "model",
-            "4dhumans",
-            "'blazepose' (also as 'auto')",
-        ));
-    }
-    let detectors = [
-        ("auto", ""),
-        ("vitdet", "vitdet"),
-        ("regnety", "regnety"),
-        ("full-image", "full-image"),
-    ];
-    if let Some(given) = fields
-        .choice("detector", &detectors)?
-        .filter(|d| !d.is_empty())
-    {
-        return Err(unavailable(
-            fields,
-            "detector",
-            given,
-            "'auto', BlazePose's own detector",
-        ));
-    }
-    let precisions = [
-        ("auto", ""),
-        ("fp32", ""),
-        ("bf16", "bf16"),
-        ("fp16", "fp16"),
-    ];
-    if let Some(given) = fields
-        .choice("precision", &precisions)?
-        .filter(|p| !p.is_empty())
-    {
-        return Err(unavailable(
-            fields,
-            "precision",
-            given,
-            "'fp32' (also as 'auto')",
-        ));
-    }
-    // They belong to 4dhumans: checked, and without effect on BlazePose.
-    fields.string("detectorDevice")?;
-    fields.string("cacheDir")?;
-    fields.string("smplPath")?;
-    fields.whole("memoryBudgetMb", 1, MAX_WHOLE)?;
-    Ok(())
-}
-
-fn device(fields: &Fields) -> Result<Option<String>, EngineError> {
-    let Some(device) = fields.string("device")? else {
+fn device(fields: &Fields, name: &str) -> Result<Option<String>, EngineError> {
+    let Some(device) = fields.string(name)? else {
         return Ok(None);
     };
     let cuda = device
@@ -179,7 +164,10 @@ fn device(fields: &Fields) -> Result<Option<String>, EngineError> {
     }
     Err(EngineError::new(
         DEVICE,
-        format!("config.device must be 'auto', 'cpu', 'cuda' or 'cuda:N', but is {device:?}"),
+        format!(
+            "{} must be 'auto', 'cpu', 'cuda' or 'cuda:N', but is {device:?}",
+            fields.path(name)
+        ),
     ))
 }
 
@@ -190,27 +178,65 @@ fn keypoints(fields: &Fields) -> Result<Option<KeypointSet>, EngineError> {
     if name == "native" {
         return Ok(None);
     }
-    let measured: Vec<_> = KeypointSet::ALL
-        .into_iter()
-        .filter(|set| measured_by_blazepose(*set))
-        .map(|set| format!("'{}'", set.as_str()))
-        .collect();
-    let measured = format!("'native', {}", measured.join(", "));
+    let known = || {
+        let names = KeypointSet::ALL.map(|set| format!("'{}'", set.as_str()));
+        format!("'native', {}", names.join(", "))
+    };
+    // Which of them are measured depends on the model.
     match KeypointSet::parse(&name) {
-        Some(set) if measured_by_blazepose(set) => Ok(Some(set)),
-        Some(set) => Err(EngineError::new(
-            KEYPOINT_SET,
-            format!(
-                "blazepose does not measure the keypoint set '{}', and keypoints are never invented; \
-                 it measures: {measured}",
-                set.as_str()
-            ),
-        )),
+        Some(set) => Ok(Some(set)),
         None => Err(EngineError::new(
             INVALID_ARGUMENT,
-            format!("config.keypoints must be one of {measured}, but is {name:?}"),
+            format!(
+                "config.keypoints must be one of {}, but is {name:?}",
+                known()
+            ),
         )),
     }
+}
+
+/// How 4D-Humans looks for people and follows them.
+fn humans(value: Value) -> Result<HumansConfig, EngineError> {
+    let fields = Fields::new("config.humans", value, HUMANS)?;
+    let mut config = HumansConfig::default();
+    let weights = [("2.0a", Weights::A), ("2.0b", Weights::B)];
+    set(&mut config.weights, fields.choice("weights", &weights)?);
+    set(&mut config.vitpose, fields.string("vitpose")?);
+    let presets = [("demo", Preset::Demo), ("phalp", Preset::Phalp)];
+    set(&mut config.preset, fields.choice("preset", &presets)?);
+    let share = |name| Ok::<_, EngineError>(fields.number(name, 0.0, 1.0)?.map(|n| n as f32));
+    config.score_threshold = share("scoreThreshold")?;
+    config.nms_iou = share("nmsIou")?;
+    let batch = fields.whole("batchSize", 0, 256)?.map(|n| n as usize);
+    set(&mut config.batch_size, batch);
+    let predicted = fields.whole("maxPredicted", 0, 1 << 20)?;
+    set(&mut config.max_predicted, predicted.map(|n| n as u32));
+    if let Some(files) = fields.value("files")? {
+        config.files = own_files(files)?;
+    }
+    Ok(config)
+}
+
+/// `{ hmr2: 'my.ckpt' }`: which names there are the manifest knows.
+fn own_files(value: Value) -> Result<BTreeMap<String, PathBuf>, EngineError> {
+    let wrong = |what: &str, got: &Value| {
+        EngineError::new(
+            INVALID_ARGUMENT,
+            format!("{what}, but is {}", got.describe()),
+        )
+    };
+    if !value.is_object() || value.array_length().is_some() {
+        let what = "config.humans.files must be an object of paths by model name";
+        return Err(wrong(what, &value));
+    }
+    let path = |name: String| {
+        let given = value.get(&name).unwrap_or(value);
+        let path = given.string().filter(|path| !path.is_empty());
+        let what = format!("config.humans.files.{name} must be a path");
+        path.map(|path| (name, PathBuf::from(path)))
+            .ok_or_else(|| wrong(&what, &given))
+    };
+    value.keys().into_iter().map(path).collect()
 }
 
 fn blazepose(value: Value) -> Result<BlazePoseConfig, EngineError> {
@@ -283,15 +309,13 @@ pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
     let mut settings = ClipSettings::default();
     set(&mut settings.tracking, fields.boolean("tracking")?);
     set(&mut settings.fps, fields.number("fps", 0.001, 1e6)?);
-    // BlazePose has no mesh: nothing to leave in or out.
-    fields.boolean("mesh")?;
+    set(&mut settings.mesh, fields.boolean("mesh")?);
     Ok(settings)
 }
 
 /// A call on a clip: what holds for the clip was settled when it was opened.
-pub fn clip_call(value: Value) -> Result<(), EngineError> {
-    let fields = Fields::new("options", value, &["mesh"])?;
-    fields.boolean("mesh").map(drop)
+pub fn clip_call(value: Value) -> Result<Option<bool>, EngineError> {
+    Fields::new("options", value, &["mesh"])?.boolean("mesh")
 }
 
 pub fn timeout(value: Value) -> Result<Option<Duration>, EngineError> {

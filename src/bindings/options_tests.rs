@@ -69,6 +69,7 @@ fn every_setting_of_the_engine_is_an_option_with_its_default() {
     assert_eq!(names(&documented), ENGINE.iter().copied().collect());
     let mut actual = actual(&EngineConfig::default());
     actual.remove("blazepose");
+    actual.remove("humans");
     for (name, value) in actual {
         let value = (!value.is_null()).then_some(value);
         assert_eq!(documented[&name], value, "{name}");
@@ -80,5 +81,15 @@ fn every_setting_of_a_clip_is_an_option_with_its_default() {
     let documented = documented("ClipOptions");
     for (name, value) in actual(&ClipSettings::default()) {
         assert_eq!(documented[&name], Some(value), "{name}");
+    }
+}
+
+#[test]
+fn every_setting_of_4d_humans_is_an_option_with_its_default() {
+    let documented = documented("HumansConfig");
+    assert_eq!(names(&documented), HUMANS.iter().copied().collect());
+    for (name, value) in actual(&HumansConfig::default()) {
+        let value = (!value.is_null()).then_some(value);
+        assert_eq!(documented[&name], value, "{name}");
     }
 }

@@ -8,7 +8,7 @@ use super::error::to_js;
 use super::fields::Fields;
 use super::frames::{Limits, read_one};
 use super::value::Value;
-use crate::geometry::angles;
+use crate::geometry::body_angles;
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::KeypointSet;
 use crate::imaging::encode::{encode_jpeg, encode_png};
@@ -16,7 +16,7 @@ use crate::imaging::limits::DecodeLimits;
 use crate::imaging::pixels::Rgb8;
 use crate::pipeline::error::{EngineError, INTERNAL, INVALID_ARGUMENT};
 use crate::pipeline::overlay::{OverlayOptions, draw_overlay};
-use crate::pipeline::result::{FrameResult, Keypoint, Person, Source};
+use crate::pipeline::result::{BoxSource, FrameResult, Keypoint, Person, Source};
 use crate::pipeline::source::FrameInput;
 
 #[derive(Clone, Copy)]
@@ -218,16 +218,29 @@ fn read_person(person: Value, path: &str) -> Result<Person, EngineError> {
         })
         .collect::<Result<_, _>>()?;
     Ok(Person {
-        track_id: number("trackId")?.clamp(0.0, f64::from(u32::MAX)) as u32,
-        bbox,
         score: number("score")? as f32,
-        source,
         tracking_confidence: number("trackingConfidence")? as f32,
         keypoints,
-        joints3d: None,
         joint_angles3d: read_angles(person, path)?,
-        camera: None,
-        segmentation: None,
+        box_source: read_box_source(person, path)?,
+        ..Person::at(
+            number("trackId")?.clamp(0.0, f64::from(u32::MAX)) as u32,
+            bbox,
+            source,
+        )
+    })
+}
+
+/// Only of a whole image does the drawing depend on it.
+fn read_box_source(person: Value, path: &str) -> Result<Option<BoxSource>, EngineError> {
+    part(person, path, "boxSource", "who drew the box", |value| {
+        let name = (!value.is_absent()).then(|| value.string());
+        match name {
+            None => Some(None),
+            Some(name) => {
+                Some((name? == BoxSource::FullImage.as_str()).then_some(BoxSource::FullImage))
+            }
+        }
     })
 }
 
@@ -258,7 +271,8 @@ fn read_angles(person: Value, path: &str) -> Result<Option<Vec<(&'static str, f3
     if given.is_absent() {
         return Ok(None);
     }
-    let known = angles::names().filter_map(|name| {
+    // Which include BlazePose's.
+    let known = body_angles::names().filter_map(|name| {
         let degrees = given.get(name).ok()?.number()?;
         Some((name, degrees as f32))
     });

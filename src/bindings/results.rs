@@ -4,9 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
-use super::runtime::MemoryInfo;
-use crate::pipeline::config::EngineConfig;
-use crate::pipeline::{engine, result};
+use crate::pipeline::result;
 
 /// One keypoint of a person.
 #[napi(object, object_from_js = false)]
@@ -58,6 +56,24 @@ pub struct Segmentation {
     pub region: Region,
 }
 
+/// The parameters of an SMPL body.
+#[napi(object, object_from_js = false)]
+pub struct Smpl {
+    /// `[3, 3]`, row-major: the pelvis against the camera's axes.
+    pub global_orient: Float32Array,
+    /// `[23, 3, 3]`, row-major: every other joint against its parent.
+    pub body_pose: Float32Array,
+    /// `[10]`
+    pub betas: Float32Array,
+}
+
+/// A person's surface; its triangles are `engine.meshFaces`.
+#[napi(object, object_from_js = false)]
+pub struct Mesh {
+    /// `[6890, 3]` metres, row-major, camera axes, around the same origin as `joints3d`.
+    pub vertices: Float32Array,
+}
+
 /// One person in one frame.
 #[napi(object, object_from_js = false)]
 pub struct Person {
@@ -66,7 +82,8 @@ pub struct Person {
     /// `[x1, y1, x2, y2]` pixels of the input image.
     #[napi(js_name = "box")]
     pub bbox: Float32Array,
-    /// The detector's score, 0 to 1.
+    /// The detector's score, 0 to 1; with 4dhumans 1 for a box that the caller gave, and 0 where
+    /// nobody looked (`boxSource` is `full-image`).
     pub score: f64,
     /// How the record came about; `predicted`: not seen in this frame.
     #[napi(ts_type = "'detected' | 'recovered' | 'predicted' | 'interpolated'")]
@@ -75,8 +92,8 @@ pub struct Person {
     pub tracking_confidence: f64,
     /// In the order of the keypoint set.
     pub keypoints: Vec<Keypoint>,
-    /// `[J, 3]` metres, row-major, camera axes (x right, y down, z forward), origin at the
-    /// pelvis; joints in the order of the keypoints.
+    /// `[J, 3]` metres, row-major, camera axes (x right, y down, z forward); joints in the order of
+    /// the keypoints. The origin is the middle of the hips, with 4dhumans SMPL's own.
     #[napi(js_name = "joints3d")]
     pub joints3d: Option<Float32Array>,
     /// Degrees, by name of the joint.
@@ -85,6 +102,17 @@ pub struct Person {
     pub camera: Option<Camera>,
     /// With `blazepose.segmentation`, of everybody seen in this frame.
     pub segmentation: Option<Segmentation>,
+    /// Who drew the box: a detector of 4D-Humans, the caller (`given`), or nobody (`full-image`).
+    #[napi(ts_type = "'vitdet' | 'regnety' | 'full-image' | 'given'")]
+    pub box_source: Option<&'static str>,
+    /// `measured`: each keypoint was found in the image, with a confidence of its own; `projected`:
+    /// they are the 3D joints seen through the camera.
+    #[napi(ts_type = "'measured' | 'projected'")]
+    pub keypoint_source: Option<&'static str>,
+    /// Of 4D-Humans, for everybody seen in this frame.
+    pub smpl: Option<Smpl>,
+    /// Of 4D-Humans, for everybody seen in this frame, unless `mesh: false`.
+    pub mesh: Option<Mesh>,
 }
 
 /// Everything about one frame. A bad frame has `error` and `errorCode` and no persons.
@@ -168,8 +196,19 @@ impl From<&result::Segmentation> for Segmentation {
     }
 }
 
-impl From<&result::Person> for Person {
-    fn from(person: &result::Person) -> Self {
+impl From<result::Smpl> for Smpl {
+    fn from(smpl: result::Smpl) -> Self {
+        Self {
+            global_orient: Float32Array::new(smpl.global_orient.to_vec()),
+            body_pose: Float32Array::new(smpl.body_pose),
+            betas: Float32Array::new(smpl.betas.to_vec()),
+        }
+    }
+}
+
+impl From<result::Person> for Person {
+    /// Large arrays are handed over, not copied.
+    fn from(person: result::Person) -> Self {
         let b = &person.bbox;
         let flat = |joints: &Vec<[f32; 3]>| Float32Array::new(joints.concat());
         Self {
@@ -178,11 +217,17 @@ impl From<&result::Person> for Person {
             score: person.score.into(),
             source: person.source.as_str(),
             tracking_confidence: person.tracking_confidence.into(),
-            keypoints: keypoints(person),
+            keypoints: keypoints(&person),
             joints3d: person.joints3d.as_ref().map(flat),
             joint_angles3d: person.joint_angles3d.as_deref().map(named),
             camera: person.camera.as_ref().map(Into::into),
             segmentation: person.segmentation.as_ref().map(Into::into),
+            box_source: person.box_source.map(result::BoxSource::as_str),
+            keypoint_source: person.keypoint_source.map(result::KeypointSource::as_str),
+            smpl: person.smpl.map(Into::into),
+            mesh: person.vertices.map(|vertices| Mesh {
+                vertices: Float32Array::new(vertices),
+            }),
         }
     }
 }
@@ -191,6 +236,12 @@ impl From<result::FrameResult> for PoseResult {
     fn from(frame: result::FrameResult) -> Self {
         let first = frame.persons.first();
         let keypoints = first.map(keypoints).unwrap_or_default();
+        let has3d = first.is_some_and(|p| p.joints3d.is_some());
+        let joint_angles3d = first.and_then(|p| p.joint_angles3d.as_deref()).map(named);
+        let camera_translation = first
+            .and_then(|p| p.camera)
+            .map(|c| c.translation.map(f64::from).to_vec());
+        let tracking_confidence = first.map(|p| p.tracking_confidence.into());
         let (error_code, error) = frame
             .error
             .map(|(code, message)| (code.to_owned(), message))
@@ -199,15 +250,13 @@ impl From<result::FrameResult> for PoseResult {
             frame_number: frame.frame_number,
             frame_width: frame.width,
             frame_height: frame.height,
-            persons: frame.persons.iter().map(Into::into).collect(),
+            persons: frame.persons.into_iter().map(Into::into).collect(),
             keypoint_count: keypoints.len().try_into().unwrap_or(u32::MAX),
             keypoints,
-            has3d: first.is_some_and(|p| p.joints3d.is_some()),
-            joint_angles3d: first.and_then(|p| p.joint_angles3d.as_deref()).map(named),
-            camera_translation: first
-                .and_then(|p| p.camera)
-                .map(|c| c.translation.map(f64::from).to_vec()),
-            tracking_confidence: first.map(|p| p.tracking_confidence.into()),
+            has3d,
+            joint_angles3d,
+            camera_translation,
+            tracking_confidence,
             processing_time_ms: frame.processing_time_ms,
             timings: frame
                 .timings
@@ -217,117 +266,6 @@ impl From<result::FrameResult> for PoseResult {
             model_version: frame.model_version,
             error,
             error_code,
-        }
-    }
-}
-
-/// What warming up did with one model.
-#[napi(object, object_from_js = false)]
-pub struct ModelWarmup {
-    #[napi(ts_type = "'loaded' | 'missing' | 'error'")]
-    pub status: &'static str,
-    /// 0 where nothing was loaded.
-    pub load_time_seconds: f64,
-    /// What is missing or wrong, and what to do.
-    pub message: Option<String>,
-}
-
-/// `ready`: everything is loaded; `partial`: something is missing; `error`: something is wrong.
-#[napi(object, object_from_js = false)]
-pub struct WarmupReport {
-    #[napi(ts_type = "'ready' | 'partial' | 'error'")]
-    pub status: &'static str,
-    /// What was done, and what to do where it is not `ready`.
-    pub message: String,
-    /// By name of the model.
-    pub models: IndexMap<String, ModelWarmup>,
-}
-
-impl From<engine::Warmup> for WarmupReport {
-    fn from(warmup: engine::Warmup) -> Self {
-        let model = ModelWarmup {
-            status: "loaded",
-            load_time_seconds: warmup.load_seconds,
-            message: None,
-        };
-        Self {
-            status: "ready",
-            message: format!("{} is loaded and has run a frame", warmup.model),
-            models: IndexMap::from([(warmup.model.to_owned(), model)]),
-        }
-    }
-}
-
-/// How an engine is.
-#[napi(object, object_from_js = false)]
-pub struct Health {
-    /// `idle`: nothing was asked of it yet; `warming`: its first work is under way; `ready`: a
-    /// frame has gone through; `closed`.
-    #[napi(ts_type = "'idle' | 'warming' | 'ready' | 'closed'")]
-    pub status: &'static str,
-    pub model: &'static str,
-    /// Absent while no model is loaded.
-    pub model_version: Option<String>,
-    /// `cpu` or `cuda:N`; as configured while no model is loaded.
-    pub device: String,
-    /// How the networks run: `xnnpack` (packed operators) or `tensors`; absent until a worker has
-    /// built them.
-    #[napi(ts_type = "'xnnpack' | 'tensors'")]
-    pub executor: Option<&'static str>,
-    /// Worker threads.
-    pub threads: u32,
-    /// Accepted and not yet answered, over all calls.
-    pub queued_frames: u32,
-    pub max_queued_frames: u32,
-    /// Answered with a result, since the engine was made.
-    pub frames_done: f64,
-    /// Answered with an error, since the engine was made.
-    pub frames_failed: f64,
-    /// Of pose4d itself.
-    pub version: &'static str,
-    /// Of this process and its machine, bytes.
-    pub memory: MemoryInfo,
-}
-
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-impl Health {
-    /// No engine yet.
-    pub fn idle(config: &EngineConfig, model: &'static str, threads: usize) -> Self {
-        Self {
-            status: engine::Status::Idle.as_str(),
-            model,
-            model_version: None,
-            device: config.device.clone(),
-            executor: None,
-            threads: count(threads),
-            queued_frames: 0,
-            max_queued_frames: count(config.max_queued_frames),
-            frames_done: 0.0,
-            frames_failed: 0.0,
-            version: env!("CARGO_PKG_VERSION"),
-            memory: MemoryInfo::read(),
-        }
-    }
-}
-
-impl From<engine::Health> for Health {
-    fn from(health: engine::Health) -> Self {
-        Self {
-            status: health.status.as_str(),
-            model: health.model,
-            model_version: Some(health.model_version),
-            device: health.device,
-            executor: health.executor,
-            threads: count(health.threads),
-            queued_frames: count(health.queued_frames),
-            max_queued_frames: count(health.max_queued_frames),
-            frames_done: health.frames_done as f64,
-            frames_failed: health.frames_failed as f64,
-            version: env!("CARGO_PKG_VERSION"),
-            memory: MemoryInfo::read(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Joint angles in degrees from BlazePose's 33 metric joints.
 
-type Vec3 = [f64; 3];
+pub(super) type Vec3 = [f64; 3];
 
 /// Limbs shorter than this many metres have no direction worth an angle.
 const SHORTEST_LIMB: f64 = 1e-4;
@@ -66,11 +66,11 @@ pub fn blazepose_angles(joints: &[[f32; 3]]) -> Vec<(&'static str, f32)> {
     angles
 }
 
-fn inner_angle(a: Vec3, b: Vec3, c: Vec3) -> Option<f32> {
+pub(super) fn inner_angle(a: Vec3, b: Vec3, c: Vec3) -> Option<f32> {
     angle_between(minus(a, b), minus(c, b))
 }
 
-fn angle_between(u: Vec3, v: Vec3) -> Option<f32> {
+pub(super) fn angle_between(u: Vec3, v: Vec3) -> Option<f32> {
     // NaN compares false, so it leaves here too.
     let long_enough = |w: Vec3| dot(w, w).sqrt() > SHORTEST_LIMB;
     if !(long_enough(u) && long_enough(v)) {
@@ -86,7 +86,7 @@ fn angle_between(u: Vec3, v: Vec3) -> Option<f32> {
     degrees.is_finite().then_some(degrees as f32)
 }
 
-fn minus(a: Vec3, b: Vec3) -> Vec3 {
+pub(super) fn minus(a: Vec3, b: Vec3) -> Vec3 {
     std::array::from_fn(|k| a[k] - b[k])
 }
 

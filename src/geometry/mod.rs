@@ -1,6 +1,7 @@
 //! Floor 1: plain geometry of boxes, regions, joints and cameras; std only.
 
 pub mod angles;
+pub mod body_angles;
 pub mod body_joints;
 pub mod boxes;
 pub mod camera;

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::layers::linear::Linear;
-use crate::layers::weights::{Weights, WeightsError};
+use crate::layers::weights::{Param, Weights, WeightsError};
 
 /// Up to this many keys, plain products in bfloat16 beat libtorch's blocked kernel on a CPU
 /// (192 keys of 80 numbers: 4.5 against 8.7 ms for 128 heads on two cores), and the matrix of
@@ -55,10 +55,10 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Takes `qkv` and `proj`, with biases, of `width` features.
+    /// Takes `qkv`, or `query`, `key` and `value`, and `proj`, with biases, of `width` features.
     pub fn load(weights: &Weights, width: i64, heads: i64) -> Result<Self, WeightsError> {
         Ok(Self {
-            qkv: Linear::load(&weights.sub("qkv"), width, 3 * width, true)?,
+            qkv: projection(weights, width)?,
             proj: Linear::load(&weights.sub("proj"), width, width, true)?,
             heads,
         })
@@ -76,6 +76,22 @@ impl Attention {
         let joined = attend(&qkv.f_get(0)?, &qkv.f_get(1)?, &qkv.f_get(2)?)?;
         self.proj.forward_add(&joined, residual)
     }
+}
+
+/// Three layers that see the same input are one.
+fn projection(weights: &Weights, width: i64) -> Result<Linear, WeightsError> {
+    if !weights.contains("query.weight") {
+        return Linear::load(&weights.sub("qkv"), width, 3 * width, true);
+    }
+    let parts = ["query", "key", "value"].map(|part| weights.sub(part));
+    let join = |name: &str, shape: &[i64]| -> Result<Param, WeightsError> {
+        let [q, k, v] = parts.each_ref().map(|part| part.get(name, shape));
+        Ok(Param::from(Tensor::f_cat(&[&*q?, &*k?, &*v?], 0)?))
+    };
+    Linear::new(
+        join("weight", &[width, width])?,
+        Some(join("bias", &[width])?),
+    )
 }
 
 #[cfg(test)]

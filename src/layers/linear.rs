@@ -57,6 +57,15 @@ impl Linear {
         }
     }
 
+    /// The layer, then a rectifier.
+    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = self.prepared(x)?;
+        match &self.weight {
+            Weight::Packed(packed) => packed.linear(&x, self.bias(), Then::Relu),
+            Weight::Plain(weight) => x.f_linear(weight, self.bias())?.f_relu_(),
+        }
+    }
+
     /// `residual` and the layer's output added up, in the residual's precision.
     pub fn forward_add(&self, x: &Tensor, mut residual: Tensor) -> Result<Tensor, TchError> {
         let same = residual.f_kind()? == self.kind;

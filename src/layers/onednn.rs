@@ -39,11 +39,30 @@ type Binary = unsafe extern "C" fn(
     result: *mut Handle,
 ) -> i32;
 
+type Convolution = unsafe extern "C" fn(
+    x: Handle,
+    weight: Handle,
+    bias: *mut Handle,
+    padding: *const i64,
+    padding_len: i64,
+    stride: *const i64,
+    stride_len: i64,
+    dilation: *const i64,
+    dilation_len: i64,
+    groups: i64,
+    activation: *const c_char,
+    scalars: *const *const f64,
+    scalars_len: i64,
+    algorithm: *const *const c_char,
+    result: *mut Handle,
+) -> i32;
+
 struct Functions {
     dispatch: Dispatch,
     new_handle: NewHandle,
     pointwise: Pointwise,
     binary: Binary,
+    convolution: Convolution,
     /// Whether the processor has the instructions oneDNN wants for bfloat16.
     bf16: bool,
 }
@@ -52,6 +71,7 @@ struct Functions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     Nothing,
+    Relu,
     /// With the error function, not the tanh approximation.
     Gelu,
 }
@@ -102,6 +122,7 @@ impl Packed {
         let functions = functions().ok_or_else(gone)?;
         let (activation, algorithm) = match then {
             Then::Nothing => (c"none", None),
+            Then::Relu => (c"relu", None),
             Then::Gelu => (c"gelu", Some(c"none")),
         };
         let algorithm = algorithm.map(CStr::as_ptr);
@@ -151,6 +172,63 @@ impl Packed {
     }
 }
 
+/// Where and how a convolution looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub stride: i64,
+    pub padding: i64,
+    pub groups: i64,
+}
+
+/// Whether [`convolve`] may be called with such tensors.
+pub fn convolves(kind: Kind, device: Device) -> bool {
+    let known = match kind {
+        Kind::Float => functions().is_some(),
+        Kind::BFloat16 => functions().is_some_and(|f| f.bf16),
+        _ => false,
+    };
+    known && device == Device::Cpu
+}
+
+/// A convolution of `x` `[n, in, h, w]` with `weight` `[out, in / groups, k, k]`, rectified if
+/// `relu`. Where either has its channels last in memory, the result has.
+pub fn convolve(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    window: Window,
+    relu: bool,
+) -> Result<Tensor, TchError> {
+    let functions = functions().ok_or_else(gone)?;
+    let (padding, stride, dilation) = ([window.padding; 2], [window.stride; 2], [1; 2]);
+    let activation = if relu { c"relu" } else { c"none" };
+    let mut bias = bias.map(handle);
+    let mut result = ptr::null_mut();
+    // SAFETY: handles of live tensors, only borrowed; arrays have the lengths given; strings end
+    // in nul; optional arguments are null or point to their value.
+    let status = unsafe {
+        (functions.convolution)(
+            handle(x),
+            handle(weight),
+            pointer_mut(&mut bias),
+            padding.as_ptr(),
+            2,
+            stride.as_ptr(),
+            2,
+            dilation.as_ptr(),
+            2,
+            window.groups,
+            activation.as_ptr(),
+            ptr::null(),
+            0,
+            ptr::null(),
+            &raw mut result,
+        )
+    };
+    check(status, "mkldnn::_convolution_pointwise")?;
+    tensor(result)
+}
+
 fn functions() -> Option<&'static Functions> {
     static FUNCTIONS: OnceLock<Option<Functions>> = OnceLock::new();
     FUNCTIONS.get_or_init(find).as_ref()
@@ -164,6 +242,7 @@ fn find() -> Option<Functions> {
             new_handle: function("aoti_torch_new_tensor_handle")?,
             pointwise: function("aoti_torch_cpu__linear_pointwise")?,
             binary: function("aoti_torch_cpu__linear_pointwise_binary")?,
+            convolution: function("aoti_torch_cpu_mkldnn__convolution_pointwise")?,
             bf16: false,
         }
     };
@@ -243,6 +322,28 @@ mod tests {
                 let ours = packed.linear_add(&x, bias, &other).unwrap();
                 assert!(furthest(&ours, &(plain + &other)) < near, "{kind:?} sum");
             }
+        }
+    }
+
+    #[test]
+    fn convolutions_are_libtorchs_own() {
+        for (kind, near) in [(Kind::Float, 1e-4), (Kind::BFloat16, 0.15)] {
+            if !convolves(kind, Device::Cpu) {
+                continue;
+            }
+            let x = random(&[1, 8, 9, 7], kind);
+            let window = Window {
+                stride: 2,
+                padding: 1,
+                groups: 2,
+            };
+            let weight = random(&[6, 4, 3, 3], kind);
+            let bias = random(&[6], kind);
+            let plain = x.conv2d(&weight, Some(&bias), [2, 2], [1, 1], [1, 1], 2);
+            let ours = convolve(&x, &weight, Some(&bias), window, true).unwrap();
+            assert!(furthest(&ours, &plain.relu()) < near, "{kind:?}");
+            let wrong = random(&[6, 5, 3, 3], kind);
+            assert!(convolve(&x, &wrong, None, window, false).is_err());
         }
     }
 

@@ -57,11 +57,27 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Takes `fc1` and `fc2`.
+    /// Takes `fc1` and `fc2`; where there is `expert`, it has the last outputs of the second
+    /// layer.
     pub fn load(weights: &Weights, width: i64, hidden: i64) -> Result<Self, WeightsError> {
+        let (shared, expert) = (weights.sub("fc2"), weights.sub("expert"));
+        let own = expert.shape("bias").and_then(|s| s.first().copied());
+        let fc2 = match own {
+            Some(own) if (1..width).contains(&own) => {
+                let join = |name: &str, inputs: &[i64]| -> Result<Param, WeightsError> {
+                    let part = |weights: &Weights, outputs: i64| {
+                        weights.get(name, &[&[outputs], inputs].concat())
+                    };
+                    let (shared, expert) = (part(&shared, width - own)?, part(&expert, own)?);
+                    Ok(Param::from(Tensor::f_cat(&[&*shared, &*expert], 0)?))
+                };
+                Linear::new(join("weight", &[hidden])?, Some(join("bias", &[])?))?
+            }
+            _ => Linear::load(&shared, hidden, width, true)?,
+        };
         Ok(Self {
             fc1: Linear::load(&weights.sub("fc1"), width, hidden, true)?,
-            fc2: Linear::load(&weights.sub("fc2"), hidden, width, true)?,
+            fc2,
         })
     }
 

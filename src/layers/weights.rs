@@ -18,6 +18,7 @@ use crate::checkpoint::mapping::Mapping;
 use crate::checkpoint::rename::{self, Rule};
 use crate::checkpoint::report::{LoadReport, Mismatch, Recorder, Tolerance, Wanted};
 use crate::checkpoint::{open, tensor};
+use crate::runtime::heap::Loading;
 
 /// Why a model's weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +100,8 @@ struct Shared {
     names: IndexMap<String, String>,
     recorder: Mutex<Recorder>,
     options: Options,
+    /// Until the last part of it is loaded.
+    _heap: Loading,
 }
 
 impl Weights {
@@ -136,6 +139,7 @@ impl Weights {
             names,
             recorder: Mutex::default(),
             options,
+            _heap: Loading::enter(),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -4,16 +4,20 @@
 //! 02b5c4e, `configs/new_baselines/mask_rcnn_regnety_4gf_dds_FPN_400ep_LSJ.py`
 //! (`model_final_ef3a80.pkl`), used by 4D-Humans' demo with `--detector regnety`.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::checkpoint::report::Tolerance;
 use crate::imaging::pixels::Rgb8;
 use crate::imaging::resize::resize_bilinear;
+use crate::layers::detection::boxes::Box4;
+use crate::layers::detection::clock::Clock;
 use crate::layers::detection::conv::{Conv, Use};
+use crate::layers::detection::finish::Masks;
 use crate::layers::detection::heads::{self, BoxHead, Choice, Detection, POOLED};
-use crate::layers::detection::input::{Normalise, fit, to_original};
+use crate::layers::detection::input::{Normalise, fit};
+use crate::layers::detection::mask::MaskHead;
 use crate::layers::detection::pyramid::Fpn;
-use crate::layers::detection::roi_align;
+use crate::layers::detection::roi_align::Pooler;
 use crate::layers::detection::rpn::{self, Level, Rpn};
 use crate::layers::weights::{Weights, WeightsError};
 
@@ -30,10 +34,11 @@ const NORMALISE: Normalise = Normalise {
 /// As 4D-Humans' demo sets them.
 pub const CHOICE: Choice = Choice {
     score: 0.5,
+    person: 0.5,
     overlap: 0.4,
     top: 100,
 };
-/// The mask head is another matter.
+/// The mask head is read where masks are wanted.
 pub const TOLERANCE: Tolerance = Tolerance {
     missing: &[],
     unused: &["roi_heads.mask_head.*"],
@@ -47,23 +52,39 @@ pub struct RegNetY {
     fpn: Fpn,
     rpn: Rpn,
     head: BoxHead,
+    masks: Option<MaskHead>,
     kind: Kind,
+    device: Device,
 }
 
 /// Everything on the way to the result, for comparison with the original.
 pub struct Stages {
+    /// The network's input, `(1, 3, h, w)`.
+    pub input: Tensor,
     /// p2 to p6, `(1, channels, h, w)` with strides 4 to 64.
     pub pyramid: Vec<Tensor>,
     pub rpn: Vec<Level>,
     pub proposals: Vec<rpn::Proposal>,
-    /// Probabilities `(proposals, classes + 1)`.
-    pub probabilities: Tensor,
+    /// `(proposals, classes + 1)`
+    pub logits: Tensor,
     /// In pixels of the resized image.
     pub detections: Vec<Detection>,
+    pooler: Pooler,
+    /// Seconds of input, trunk, pyramid, proposals and heads; on a device that works ahead, until
+    /// the work was given to it.
+    pub laps: Vec<(&'static str, f64)>,
+}
+
+impl Stages {
+    /// What regions are pooled from.
+    pub fn pooler(&self) -> &Pooler {
+        &self.pooler
+    }
 }
 
 impl RegNetY {
-    pub fn load(weights: &Weights) -> Result<Self, WeightsError> {
+    /// `masks`: whether the mask head is wanted.
+    pub fn load(weights: &Weights, masks: bool) -> Result<Self, WeightsError> {
         let backbone = weights.sub("backbone");
         let bottom_up = BottomUp::load(&backbone.sub("bottom_up"))?;
         let fpn = Fpn::load(&backbone, &bottom_up.channels())?;
@@ -80,55 +101,70 @@ impl RegNetY {
             rpn: Rpn::load(&weights.sub("proposal_generator"), channels)?,
             fpn,
             head,
+            masks: masks
+                .then(|| MaskHead::load(&heads.sub("mask_head"), channels))
+                .transpose()?,
             kind: weights.kind(),
+            device: weights.device(),
         })
     }
 
-    /// Finds objects of all COCO classes in `image`; boxes in its pixels, best first.
-    pub fn detect(
-        &self,
-        image: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Vec<Detection>, TchError> {
-        let (width, height) = fit(image.width, image.height, SHORT_SIDE, LONG_SIDE);
-        let resized = resize_bilinear(image, width, height);
-        let stages = self.stages(&resized, choice, threads)?;
-        Ok(to_original(&stages.detections, &resized, image))
+    /// What masks are made of; `None` where the mask head was not loaded.
+    pub fn masks<'a>(&'a self, stages: &'a Stages) -> Option<Masks<'a>> {
+        let (head, pooler) = (self.masks.as_ref()?, &stages.pooler);
+        Some(Masks { head, pooler })
     }
 
-    /// As [`RegNetY::detect`], from an image that has the network's size already.
-    pub fn stages(
-        &self,
-        resized: &Rgb8,
-        choice: &Choice,
-        threads: usize,
-    ) -> Result<Stages, TchError> {
+    /// `(boxes, classes + 1)` logits of the box head alone, from boxes inside the image.
+    pub fn logits(&self, stages: &Stages, boxes: &[Box4]) -> Result<Tensor, TchError> {
+        let pooled = stages.pooler.pool(boxes, POOLED)?;
+        Ok(self.head.forward(&pooled)?.logits)
+    }
+
+    /// `image` in the size the network was trained for.
+    pub fn resized(&self, image: &Rgb8) -> Rgb8 {
+        let (width, height) = fit(image.width, image.height, SHORT_SIDE, LONG_SIDE);
+        resize_bilinear(image, width, height)
+    }
+
+    /// Finds objects of all COCO classes in an image that [`RegNetY::resized`] gave.
+    pub fn stages(&self, resized: &Rgb8, choice: &Choice) -> Result<Stages, TchError> {
         let (width, height) = (resized.width, resized.height);
         let padded = [
             width.next_multiple_of(STRIDE),
             height.next_multiple_of(STRIDE),
         ];
-        let input = NORMALISE.tensor(resized, padded, self.kind)?;
-        let pyramid = self.fpn.forward(&self.bottom_up.forward(&input)?)?;
+        let mut clock = Clock::start();
+        let input = NORMALISE.tensor(resized, padded, (self.kind, self.device))?;
+        clock.lap("input");
+        let maps = self.bottom_up.forward(&input)?;
+        clock.lap("trunk");
+        let pyramid = self.fpn.forward(&maps)?;
+        clock.lap("pyramid");
         let levels = pyramid
             .iter()
             .map(|p| self.rpn.forward(p))
             .collect::<Result<Vec<_>, _>>()?;
         let size = (width as f32, height as f32);
         let proposals = rpn::propose(&levels, size.0, size.1)?;
+        clock.lap("rpn");
         let bounds: Vec<_> = proposals.iter().map(|p| p.bounds).collect();
-        let pooled = roi_align::pool(&pyramid[..4], &bounds, POOLED, threads)?;
+        let pooler = Pooler::new(&pyramid[..pyramid.len() - 1])?;
+        let pooled = pooler.pool(&bounds, POOLED)?;
         let predictions = self.head.forward(&pooled)?;
-        let probabilities = predictions.probabilities()?;
+        let probabilities = heads::probabilities(&predictions.logits)?;
         let refined = predictions.refine(&bounds, self.head.weights)?;
         let detections = heads::choose(&refined, &probabilities, size, choice)?;
+        clock.lap("heads");
         Ok(Stages {
+            input,
             pyramid,
             rpn: levels,
             proposals,
-            probabilities,
+            logits: predictions.logits,
             detections,
+            pooler,
+            laps: clock.laps,
         })
     }
 }

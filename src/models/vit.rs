@@ -58,13 +58,12 @@ impl Trunk {
     /// `tokens` is the number of patches of the images it will see.
     pub fn load(weights: &Weights, size: TrunkSize, tokens: i64) -> Result<Self, WeightsError> {
         let width = size.width;
-        let stored = weights.get_in("pos_embed", &[1, tokens + 1, width], DType::F32)?;
-        let class = stored.f_narrow(1, 0, 1)?;
+        let positions = positions(weights, width, tokens)?;
         let blocks =
             (0..size.depth).map(|i| Block::load(&weights.sub("blocks").sub(i), width, size.heads));
         Ok(Self {
             patches: PatchEmbed::load(&weights.sub("patch_embed"), width, PATCH, PADDING)?,
-            positions: stored.f_narrow(1, 1, tokens)?.f_add(&class)?,
+            positions,
             blocks: blocks.collect::<Result<_, _>>()?,
             last_norm: LayerNorm::load(&weights.sub("last_norm"), width, NORM_EPS)?,
             size,
@@ -86,4 +85,17 @@ impl Trunk {
         }
         self.last_norm.forward(&x)
     }
+}
+
+/// `[1, tokens, width]`, f32: those of the patches, with that of the class token added to each
+/// where the checkpoint keeps one. Without one (mmpose's layout) they are what they are.
+fn positions(weights: &Weights, width: i64, tokens: i64) -> Result<Tensor, WeightsError> {
+    let stored = weights.shape("pos_embed").unwrap_or_default();
+    if stored.get(1) == Some(&tokens) {
+        let own = weights.get_in("pos_embed", &[1, tokens, width], DType::F32)?;
+        return Ok(own.f_detach_copy()?);
+    }
+    let stored = weights.get_in("pos_embed", &[1, tokens + 1, width], DType::F32)?;
+    let class = stored.f_narrow(1, 0, 1)?;
+    Ok(stored.f_narrow(1, 1, tokens)?.f_add(&class)?)
 }

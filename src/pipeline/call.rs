@@ -264,10 +264,11 @@ impl<P: Perception> Call<P> {
             index,
             time_s,
             boxes: input.boxes,
+            mesh: self.settings.mesh,
         };
         let ctl = self.ctl.metered();
         let seen = self.look(&ctl, &view).await;
-        prepared.timings.push(("look", ctl.busy_ms()));
+        prepared.timings.extend(ctl.timings("look"));
         prepared.view = Some(view);
         match seen {
             Ok(sightings) => Ok(Prepared {

@@ -47,6 +47,18 @@ impl<P: Perception> Clip<P> {
         }
     }
 
+    /// The same clip, with meshes in the results or without.
+    pub fn with_mesh(&self, mesh: bool) -> Self {
+        let settings = ClipSettings {
+            mesh,
+            ..self.settings
+        };
+        Self {
+            settings,
+            ..self.clone()
+        }
+    }
+
     /// One result per frame, in the order given. The call has its place in the clip's order (and
     /// in the engine's queue) from here on, before the future is first polled.
     pub fn process(

@@ -1,5 +1,8 @@
 //! What a caller may set, with the defaults.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use crate::geometry::joints::KeypointSet;
 
 /// Which landmark network runs.
@@ -24,11 +27,60 @@ impl Variant {
     }
 }
 
+/// Which model family runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub enum Family {
+    /// 4D-Humans where all its files are there, else BlazePose.
+    #[cfg_attr(test, serde(rename = "auto"))]
+    Auto,
+    #[cfg_attr(test, serde(rename = "blazepose"))]
+    BlazePose,
+    #[cfg_attr(test, serde(rename = "4dhumans"))]
+    Humans,
+}
+
+/// How 4D-Humans finds people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum DetectorChoice {
+    /// ViTDet, or RegNetY where only that is there.
+    Auto,
+    VitDet,
+    RegNetY,
+    /// Nobody looks: every frame is taken for a picture of one person.
+    #[cfg_attr(test, serde(rename = "full-image"))]
+    FullImage,
+}
+
+/// The type that networks compute in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Precision {
+    /// bf16 where the processor multiplies it natively, or on a card; else fp32.
+    Auto,
+    Fp32,
+    Bf16,
+    Fp16,
+}
+
 /// The engine as a whole. Mirrors `EngineConfig` in `index.d.ts`.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct EngineConfig {
+    pub model: Family,
     pub device: String,
+    pub detector: DetectorChoice,
+    /// As `device`; `auto` is where the other networks are.
+    pub detector_device: String,
+    pub precision: Precision,
+    /// MB (2²⁰ bytes) of RAM that this process may hold.
+    pub memory_budget_mb: Option<u64>,
+    /// Folder of the model cache; `None`: the usual one.
+    pub cache_dir: Option<PathBuf>,
+    /// The user's own SMPL model, used where it lies.
+    pub smpl_path: Option<PathBuf>,
+
     /// Worker threads; 0: as many as the machine (or its cgroup) has cores.
     pub threads: usize,
     /// Frames accepted and not yet answered, over all calls; more is `ERR_POSE4D_QUEUE_FULL`.
@@ -42,12 +94,20 @@ pub struct EngineConfig {
     pub max_pixels: u64,
     pub max_image_bytes: u64,
     pub blazepose: BlazePoseConfig,
+    pub humans: HumansConfig,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
+            model: Family::Auto,
             device: "auto".into(),
+            detector: DetectorChoice::Auto,
+            detector_device: "auto".into(),
+            precision: Precision::Auto,
+            memory_budget_mb: None,
+            cache_dir: None,
+            smpl_path: None,
             threads: 0,
             max_queued_frames: 1024,
             max_persons: 20,
@@ -56,6 +116,63 @@ impl Default for EngineConfig {
             max_pixels: 268_402_689,
             max_image_bytes: 256 << 20,
             blazepose: BlazePoseConfig::default(),
+            humans: HumansConfig::default(),
+        }
+    }
+}
+
+/// Which released weights of HMR2 run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub enum Weights {
+    #[cfg_attr(test, serde(rename = "2.0a"))]
+    A,
+    #[cfg_attr(test, serde(rename = "2.0b"))]
+    B,
+}
+
+/// Whose thresholds decide who is a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Preset {
+    /// 4D-Humans' demo: scores above 0.5.
+    Demo,
+    /// PHALP's tracking: scores above 0.8.
+    Phalp,
+}
+
+/// How 4D-Humans looks for people and follows them. Mirrors `HumansConfig` in `index.d.ts`.
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
+pub struct HumansConfig {
+    pub weights: Weights,
+    /// `auto`: a ViTPose whose file is there; `off`; or the name of a model file.
+    pub vitpose: String,
+    pub preset: Preset,
+    /// Detector score above which somebody is believed; `None`: the preset's.
+    pub score_threshold: Option<f32>,
+    /// Intersection over union above which boxes are one; `None`: the detector's own.
+    pub nms_iou: Option<f32>,
+    /// Crops of people in one forward pass, at most; 0: what suits the device.
+    pub batch_size: usize,
+    /// A missed person gets `predicted` records for at most so many frames.
+    pub max_predicted: u32,
+    /// Files of the caller's in the place of those of the cache, by model name.
+    #[cfg_attr(test, serde(skip))]
+    pub files: BTreeMap<String, PathBuf>,
+}
+
+impl Default for HumansConfig {
+    fn default() -> Self {
+        Self {
+            weights: Weights::B,
+            vitpose: "auto".into(),
+            preset: Preset::Demo,
+            score_threshold: None,
+            nms_iou: None,
+            batch_size: 0,
+            max_predicted: 30,
+            files: BTreeMap::new(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,16 @@ struct Job {
     wake: Notify,
 }
 
+/// The named parts of a meter, in the order in which they were first asked for.
+type Stages = Mutex<Vec<(&'static str, Arc<AtomicU64>)>>;
+
 /// Handed along with every piece of a call's work. Clones share the call and the meter;
 /// [`JobControl::metered`] starts a meter of its own.
 #[derive(Clone, Debug)]
 pub struct JobControl {
     job: Arc<Job>,
     busy_ns: Arc<AtomicU64>,
+    stages: Arc<Stages>,
 }
 
 impl Default for JobControl {
@@ -49,6 +53,7 @@ impl JobControl {
         Self {
             job: Arc::new(job),
             busy_ns: Arc::default(),
+            stages: Arc::default(),
         }
     }
 
@@ -62,7 +67,37 @@ impl JobControl {
         Self {
             job: Arc::clone(&self.job),
             busy_ns: Arc::default(),
+            stages: Arc::default(),
         }
+    }
+
+    /// The same call and meter; what is spent under the result counts for the stage `name`.
+    pub fn stage(&self, name: &'static str) -> Self {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = stages.iter().find(|(known, _)| *known == name);
+        let busy_ns = match known {
+            Some((_, busy_ns)) => Arc::clone(busy_ns),
+            None => {
+                let busy_ns = Arc::<AtomicU64>::default();
+                stages.push((name, Arc::clone(&busy_ns)));
+                busy_ns
+            }
+        };
+        Self {
+            job: Arc::clone(&self.job),
+            busy_ns,
+            stages: Arc::clone(&self.stages),
+        }
+    }
+
+    /// Milliseconds spent under this meter by stage; all of them as `whole` where it has none.
+    pub fn timings(&self, whole: &'static str) -> Vec<(&'static str, f64)> {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        if stages.is_empty() {
+            return vec![(whole, self.busy_ms())];
+        }
+        let ms = |ns: &AtomicU64| ns.load(Ordering::Relaxed) as f64 / 1e6;
+        stages.iter().map(|(name, ns)| (*name, ms(ns))).collect()
     }
 
     /// Milliseconds that workers have spent under this meter, waiting not counted.
@@ -132,5 +167,22 @@ impl JobControl {
             work.as_mut().poll(cx)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_keep_their_own_time_in_the_order_asked_for() {
+        let meter = JobControl::default().metered();
+        meter.add_busy(Duration::from_millis(5));
+        assert_eq!(meter.timings("look"), [("look", 5.0)]);
+        meter.stage("detect").add_busy(Duration::from_millis(2));
+        meter.stage("crop");
+        meter.stage("detect").add_busy(Duration::from_millis(1));
+        assert_eq!(meter.timings("look"), [("detect", 3.0), ("crop", 0.0)]);
+        assert_eq!(meter.metered().timings("look"), [("look", 0.0)]);
     }
 }

@@ -7,12 +7,14 @@ use super::call::{Call, Memory};
 use super::clip::Clip;
 use super::control::JobControl;
 use super::error::EngineError;
-use super::perception::{ClipSettings, Perception};
+use super::perception::{ClipSettings, ModelState, Perception};
+use super::plan::report::Plan;
 use super::result::FrameResult;
 use super::shared::Core;
 pub use super::shared::EngineSettings;
 use super::source::{FrameInput, FrameSource};
 use super::stream::FrameStream;
+use crate::geometry::boxes::BBox;
 
 /// How far the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Health {
     pub max_queued_frames: usize,
     pub frames_done: u64,
     pub frames_failed: u64,
+    pub models: Vec<ModelState>,
+    pub plan: Option<Plan>,
 }
 
 /// What warming up has done.
@@ -56,6 +60,8 @@ pub struct Health {
 pub struct Warmup {
     pub model: &'static str,
     pub load_seconds: f64,
+    pub models: Vec<ModelState>,
+    pub plan: Option<Plan>,
 }
 
 /// A loaded model with its workers. Clones are the same engine.
@@ -116,34 +122,40 @@ impl<P: Perception> Engine<P> {
         self.open_clip(settings).process(ctl, frames)
     }
 
-    /// Builds all workers and sends one synthetic frame the whole way. Again: only the frame.
+    /// Builds all workers and sends a synthetic frame the whole way: once to be searched for
+    /// people, once with a box, so that every network runs. Again: only the frames.
     pub async fn warmup(&self, ctl: &JobControl) -> Result<Warmup, EngineError> {
         let core = &self.0;
         core.check_open()?;
         let _warming = core.start_warming();
         ctl.guard(async {
             core.pool().build().await?;
-            self.synthetic_frame(ctl).await
+            self.synthetic_frame(ctl, false).await?;
+            self.synthetic_frame(ctl, true).await
         })
         .await?;
         core.prove();
         Ok(Warmup {
             model: core.settings().model,
             load_seconds: core.load_time().as_secs_f64(),
+            models: core.perception().models(),
+            plan: core.perception().plan().cloned(),
         })
     }
 
-    async fn synthetic_frame(&self, ctl: &JobControl) -> Result<(), EngineError> {
+    async fn synthetic_frame(&self, ctl: &JobControl, boxed: bool) -> Result<(), EngineError> {
         const SIDE: u32 = 256;
         let data = vec![127; (SIDE * SIDE * 3) as usize];
-        let frame = FrameInput::new(
-            0.0,
-            FrameSource::Pixels {
-                data,
-                width: SIDE,
-                height: SIDE,
-            },
-        );
+        let side = SIDE as f32;
+        let source = FrameSource::Pixels {
+            data,
+            width: SIDE,
+            height: SIDE,
+        };
+        let frame = FrameInput {
+            boxes: boxed.then(|| vec![BBox::new(side * 0.3, side * 0.1, side * 0.7, side * 0.9)]),
+            ..FrameInput::new(0.0, source)
+        };
         let settings = ClipSettings::default();
         let state = self.0.perception().new_state(&settings);
         let mut memory = Memory {
@@ -186,7 +198,14 @@ impl<P: Perception> Engine<P> {
             max_queued_frames: admission.limit(),
             frames_done: admission.done(),
             frames_failed: admission.failed(),
+            models: core.perception().models(),
+            plan: core.perception().plan().cloned(),
         }
+    }
+
+    /// Corners of the mesh's triangles; none for a model without a mesh.
+    pub fn mesh_faces(&self) -> Option<&[u32]> {
+        self.0.perception().mesh_faces()
     }
 
     /// Refuses new calls and ends waiting ones with `ERR_POSE4D_CLOSED`; what runs on a worker
@@ -199,6 +218,7 @@ impl<P: Perception> Engine<P> {
     pub fn close_blocking(&self) {
         self.begin_close();
         self.0.pool().close();
+        self.0.perception().close();
     }
 
     /// `close_blocking` off the runtime's own threads.

@@ -36,5 +36,7 @@ pub const KEYPOINT_SET: &str = "ERR_POSE4D_KEYPOINT_SET";
 pub const DEVICE: &str = "ERR_POSE4D_DEVICE";
 pub const MODEL_FILE: &str = "ERR_POSE4D_MODEL_FILE";
 pub const MODEL_UNAVAILABLE: &str = "ERR_POSE4D_MODEL_UNAVAILABLE";
+/// The models do not fit into the memory there is.
+pub const MEMORY: &str = "ERR_POSE4D_MEMORY";
 pub const RUNTIME_MISSING: &str = "ERR_POSE4D_RUNTIME_MISSING";
 pub const INTERNAL: &str = "ERR_POSE4D_INTERNAL";

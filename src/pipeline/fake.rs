@@ -149,16 +149,9 @@ impl Perception for Fake {
 
 pub fn person(state: u64) -> Person {
     Person {
-        track_id: state as u32,
-        bbox: BBox::default(),
         score: 1.0,
-        source: Source::Detected,
         tracking_confidence: 1.0,
-        keypoints: Vec::new(),
-        joints3d: None,
-        joint_angles3d: None,
-        camera: None,
-        segmentation: None,
+        ..Person::at(state as u32, BBox::default(), Source::Detected)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod ahead;
+pub mod bench;
 pub mod blazepose;
 mod call;
 pub mod clip;
@@ -12,11 +13,15 @@ pub mod engine;
 pub mod error;
 #[cfg(test)]
 mod fake;
+pub mod halving;
+pub mod handle;
+pub mod humans;
 mod lane;
 pub mod order;
 pub mod overlay;
 pub mod people;
 pub mod perception;
+pub mod plan;
 pub mod pool;
 pub mod rehearsal;
 pub mod result;

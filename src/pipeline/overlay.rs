@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::geometry::boxes::BBox;
 use crate::imaging::draw::{Canvas, Colour, Pen, text_width};
 use crate::imaging::pixels::Rgb8;
-use crate::pipeline::result::{FrameResult, Keypoint, Person, Source};
+use crate::pipeline::result::{BoxSource, FrameResult, Keypoint, Person, Source};
 
 /// What to draw.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,22 @@ const LIMBS: &[(&str, &str)] = &[
     ("right_knee", "right_ankle"),
 ];
 
-/// Hands and feet, only in `blazepose33`.
+/// The middle of the body, in SMPL's sets and in OpenPose's.
+const SPINE: &[(&str, &str)] = &[
+    ("pelvis", "spine1"),
+    ("spine1", "spine2"),
+    ("spine2", "spine3"),
+    ("spine3", "neck"),
+    ("neck", "head"),
+    ("mid_hip", "neck"),
+    ("neck", "nose"),
+];
+
+/// Joints of the same body by the habits of other data sets: beside the true ones they would only
+/// blur the picture.
+const REGRESSED: [&str; 3] = ["lsp_", "mpii_", "h36m_"];
+
+/// Hands and feet, as far as a set has them.
 const ENDS: &[(&str, &str)] = &[
     ("left_wrist", "left_index"),
     ("left_wrist", "left_pinky"),
@@ -77,6 +92,16 @@ const ENDS: &[(&str, &str)] = &[
     ("right_ankle", "right_heel"),
     ("right_heel", "right_foot_index"),
     ("right_ankle", "right_foot_index"),
+    ("left_wrist", "left_hand"),
+    ("right_wrist", "right_hand"),
+    ("left_ankle", "left_foot"),
+    ("right_ankle", "right_foot"),
+    ("left_ankle", "left_big_toe"),
+    ("left_big_toe", "left_small_toe"),
+    ("left_heel", "left_big_toe"),
+    ("right_ankle", "right_big_toe"),
+    ("right_big_toe", "right_small_toe"),
+    ("right_heel", "right_big_toe"),
 ];
 
 const FACE_BLAZEPOSE: &[(&str, &str)] = &[
@@ -196,9 +221,15 @@ impl<'a> Figure<'a> {
 
     /// How strongly a keypoint is drawn; `None`: not at all.
     fn strength(&self, point: &Keypoint) -> Option<f32> {
+        let least = self.sheet.options.min_confidence;
+        // Where nobody looked for people, nothing speaks for any joint: all of them are drawn, faint.
+        let unlooked = self.person.box_source == Some(BoxSource::FullImage);
+        let confidence = match unlooked && point.x.is_finite() && point.y.is_finite() {
+            true => point.confidence.max(least),
+            false => point.confidence,
+        };
         // Not `<`: a NaN is not drawn either.
-        let drawn = point.confidence >= self.sheet.options.min_confidence;
-        drawn.then(|| (point.confidence / SURE).clamp(FAINTEST, 1.0))
+        (confidence >= least).then(|| (confidence / SURE).clamp(FAINTEST, 1.0))
     }
 
     fn draw_box(&self, canvas: &mut Canvas) {
@@ -224,7 +255,7 @@ impl<'a> Figure<'a> {
         } else {
             FACE_COCO
         };
-        let mut bones: Vec<Bone> = [(face, 0.35), (ENDS, 0.5), (LIMBS, 1.0)]
+        let mut bones: Vec<Bone> = [(face, 0.35), (ENDS, 0.5), (SPINE, 0.7), (LIMBS, 1.0)]
             .into_iter()
             .flat_map(|(edges, thickness)| self.bones(edges, thickness))
             .collect();
@@ -233,7 +264,8 @@ impl<'a> Figure<'a> {
         for bone in &bones {
             bone.draw(canvas, self.seen);
         }
-        for point in &self.person.keypoints {
+        let drawn = |point: &&Keypoint| !REGRESSED.iter().any(|set| point.name.starts_with(set));
+        for point in self.person.keypoints.iter().filter(drawn) {
             self.draw_joint(canvas, point);
         }
     }
@@ -291,7 +323,7 @@ impl<'a> Figure<'a> {
             let wanted = self.sheet.options.angles.iter().any(|w| w == name);
             let joint = self
                 .points
-                .get(name)
+                .get(joint_of(name))
                 .filter(|_| wanted && degrees.is_finite());
             let Some((joint, strength)) = joint.and_then(|p| Some((p, self.strength(p)?))) else {
                 continue;
@@ -392,6 +424,11 @@ impl Bone {
         };
         canvas.line(from, to, pen);
     }
+}
+
+/// The keypoint that an angle is written at: the one of its name, but for the spine's.
+fn joint_of(angle: &str) -> &str {
+    if angle == "spine" { "spine2" } else { angle }
 }
 
 /// Places for a tab: from `first` upwards, off the person, and only then downwards.

@@ -49,20 +49,15 @@ fn runner(track_id: u32, bbox: BBox, source: Source) -> Person {
         confidence: 0.95,
     });
     Person {
-        track_id,
-        bbox,
         score: 0.97,
-        source,
         tracking_confidence: if source == Source::Detected { 1.0 } else { 0.6 },
         keypoints: keypoints.to_vec(),
-        joints3d: None,
         joint_angles3d: Some(vec![
             ("left_elbow", 142.3),
             ("left_knee", 88.6),
             ("left_hip", 110.0),
         ]),
-        camera: None,
-        segmentation: None,
+        ..Person::at(track_id, bbox, source)
     }
 }
 
@@ -185,6 +180,68 @@ fn guesses_and_doubts_are_fainter() {
         point.confidence = 0.05;
     }
     assert_eq!(ink(&drawn(640, 360, doubtful, &bare()), &BOX), 0.0);
+}
+
+/// A body in one of SMPL's or OpenPose's sets, each joint where the runner has it or beside it.
+fn body_of(set: KeypointSet) -> Person {
+    let runner = runner(1, BOX, Source::Detected);
+    let place = |name: &str| {
+        let known = runner.keypoints.iter().find(|k| k.name == name);
+        known.map_or([0.5, 0.45], |k| {
+            [(k.x - BOX.x1) / BOX.width(), (k.y - BOX.y1) / BOX.height()]
+        })
+    };
+    let point = |name: &&'static str| {
+        let [x, y] = place(name);
+        Keypoint {
+            name,
+            x: BOX.x1 + x * BOX.width(),
+            y: BOX.y1 + y * BOX.height(),
+            z: Some(0.0),
+            confidence: 0.9,
+        }
+    };
+    Person {
+        keypoints: set.names().iter().map(point).collect(),
+        ..runner
+    }
+}
+
+#[test]
+fn bodies_have_skeletons_too_and_regressed_doubles_are_left_out() {
+    for set in [
+        KeypointSet::Smpl24,
+        KeypointSet::Smplx45,
+        KeypointSet::Openpose25,
+    ] {
+        let body = body_of(set);
+        let mut bones = body.clone();
+        // Without the trunk's middle line there is less ink.
+        bones
+            .keypoints
+            .retain(|k| !["neck", "spine2"].contains(&k.name));
+        let (whole, part) = (
+            drawn(640, 360, body, &bare()),
+            drawn(640, 360, bones, &bare()),
+        );
+        assert!(ink(&whole, &BOX) > 0.01, "{}", set.as_str());
+        assert!(whole != part, "{}", set.as_str());
+    }
+    let openpose = drawn(640, 360, body_of(KeypointSet::Openpose25), &bare());
+    let hmr = drawn(640, 360, body_of(KeypointSet::Hmr44), &bare());
+    assert!(openpose == hmr);
+}
+
+#[test]
+fn a_whole_image_nobody_looked_at_is_drawn_faint() {
+    let mut person = runner(1, BOX, Source::Detected);
+    let sure = drawn(640, 360, person.clone(), &bare());
+    person.keypoints.iter_mut().for_each(|k| k.confidence = 0.0);
+    let nothing = drawn(640, 360, person.clone(), &bare());
+    person.box_source = Some(BoxSource::FullImage);
+    let faint = drawn(640, 360, person, &bare());
+    assert_eq!(ink(&nothing, &BOX), 0.0);
+    assert!(ink(&faint, &BOX) > 0.0 && faint != sure);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::control::JobControl;
 use super::error::EngineError;
+use super::plan::report::Plan;
 use super::pool::Pool;
 use super::result::Person;
 use crate::geometry::boxes::BBox;
@@ -18,6 +19,8 @@ pub struct ClipSettings {
     pub tracking: bool,
     /// Frames per second, where frames carry no time of their own.
     pub fps: f64,
+    /// Whether results hold the meshes, of a model that has them.
+    pub mesh: bool,
 }
 
 impl Default for ClipSettings {
@@ -25,6 +28,7 @@ impl Default for ClipSettings {
         Self {
             tracking: true,
             fps: 30.0,
+            mesh: true,
         }
     }
 }
@@ -41,6 +45,27 @@ pub struct FrameView {
     pub time_s: f64,
     /// People given by the caller, pixels.
     pub boxes: Option<Vec<BBox>>,
+    /// Whether the result is to hold meshes.
+    pub mesh: bool,
+}
+
+/// A network of the model, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelState {
+    /// As warm-up reports name it: `hmr2`, `vitdet`, …
+    pub name: &'static str,
+    /// Whether it is in memory now; one that is loaded on demand may not be.
+    pub loaded: bool,
+    /// The last load; `None` before the first.
+    pub load_seconds: Option<f64>,
+    /// `fp32`, `bf16` or `fp16`.
+    pub precision: &'static str,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Of its parameters in that precision.
+    pub bytes: u64,
+    /// Kept in memory, or loaded when its turn comes.
+    pub resident: bool,
 }
 
 /// A model family: looks at frames, follows people through a clip. All arithmetic belongs on
@@ -52,6 +77,9 @@ pub trait Perception: Send + Sync + 'static {
     type Sightings: Send + 'static;
     /// What a clip remembers from frame to frame.
     type State: Clone + Send + 'static;
+
+    /// A call of one frame is a photo, even where its caller did not say so.
+    const LONE_FRAME_IS_PHOTO: bool = false;
 
     /// Runs on the worker's own thread.
     fn build_worker(&self, index: usize) -> Result<Self::Worker, EngineError>;
@@ -85,4 +113,25 @@ pub trait Perception: Send + Sync + 'static {
 
     /// How they run; `None` until a worker is built.
     fn executor(&self) -> Option<&'static str>;
+
+    /// Its networks one by one; none where they are no concern of the caller's.
+    fn models(&self) -> Vec<ModelState> {
+        Vec::new()
+    }
+
+    /// What is loaded where, and why; of models large enough to need a plan.
+    fn plan(&self) -> Option<&Plan> {
+        None
+    }
+
+    /// Corners of the mesh's triangles, three vertex numbers each.
+    fn mesh_faces(&self) -> Option<&[u32]> {
+        None
+    }
+
+    /// Threads of its own take no more work. Called once the engine is closed; does not wait.
+    fn begin_close(&self) {}
+
+    /// As [`Perception::begin_close`], then waits for them. Blocks.
+    fn close(&self) {}
 }

@@ -58,6 +58,56 @@ pub struct Segmentation {
     pub region: Roi,
 }
 
+/// Who drew the box around a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoxSource {
+    VitDet,
+    RegNetY,
+    /// Nobody looked: the whole image is taken for one person, as the caller asked.
+    FullImage,
+    /// The caller.
+    Given,
+}
+
+impl BoxSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VitDet => "vitdet",
+            Self::RegNetY => "regnety",
+            Self::FullImage => "full-image",
+            Self::Given => "given",
+        }
+    }
+}
+
+/// Where keypoints come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeypointSource {
+    /// Found in the image by a network for keypoints, each with its confidence.
+    Measured,
+    /// Joints of the 3D body, projected into the image.
+    Projected,
+}
+
+impl KeypointSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Projected => "projected",
+        }
+    }
+}
+
+/// The parameters of an SMPL body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Smpl {
+    /// `[3, 3]`: the pelvis against the camera's axes.
+    pub global_orient: [f32; 9],
+    /// `[23, 3, 3]`: every other joint against its parent.
+    pub body_pose: Vec<f32>,
+    pub betas: [f32; 10],
+}
+
 /// One person in one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {
@@ -76,6 +126,34 @@ pub struct Person {
     pub camera: Option<Camera>,
     /// Where it was asked for and the person was seen.
     pub segmentation: Option<Segmentation>,
+    pub box_source: Option<BoxSource>,
+    pub keypoint_source: Option<KeypointSource>,
+    /// Of people seen in this frame by a model that has a body.
+    pub smpl: Option<Smpl>,
+    /// `[6890, 3]` metres, row-major, around the origin of `joints3d`.
+    pub vertices: Option<Vec<f32>>,
+}
+
+impl Person {
+    /// A person of whom nothing is known but the place.
+    pub fn at(track_id: u32, bbox: BBox, source: Source) -> Self {
+        Self {
+            track_id,
+            bbox,
+            score: 0.0,
+            source,
+            tracking_confidence: 0.0,
+            keypoints: Vec::new(),
+            joints3d: None,
+            joint_angles3d: None,
+            camera: None,
+            segmentation: None,
+            box_source: None,
+            keypoint_source: None,
+            smpl: None,
+            vertices: None,
+        }
+    }
 }
 
 /// Everything about one frame.

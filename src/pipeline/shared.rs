@@ -149,6 +149,7 @@ impl<P: Perception> Core<P> {
         self.closed.store(true, Ordering::SeqCst);
         self.room.close();
         self.pool.begin_close();
+        self.perception.begin_close();
     }
 
     pub(super) fn enter(&self, frames: usize) -> Result<Ticket, EngineError> {

@@ -1,5 +1,5 @@
 //! A model family made ready before it is needed: files fetched, proven, unpacked, in their fast
-//! form, and every weight loaded once.
+//! form, every weight loaded once, and a frame run where the engine runs the family.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 use tch::Device;
 
+use super::config::{DetectorChoice, EngineConfig, Precision};
+use super::humans::trial;
+use super::plan::report::{Plan, device_name};
 use super::rehearsal::{self, Rehearsal};
 use crate::cache::download::request as download;
 use crate::cache::error::{ABORTED, CacheError};
@@ -59,6 +62,14 @@ pub struct Model {
     /// What is missing or wrong, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// `fp32`, `bf16` or `fp16`: what the network computes in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Of its parameters in that precision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     pub files: Vec<Prepared>,
 }
 
@@ -69,7 +80,19 @@ pub struct Report {
     pub message: String,
     /// By the network's name.
     pub models: BTreeMap<String, Model>,
+    /// How they were made to fit into memory, where the engine ran them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_plan: Option<Plan>,
 }
+
+/// The sets that the engine runs, and how it finds people with each.
+const FAMILIES: [(&str, DetectorChoice); 3] = [
+    ("4dhumans", DetectorChoice::VitDet),
+    ("4dhumans-light", DetectorChoice::RegNetY),
+    ("4dhumans-full-image", DetectorChoice::FullImage),
+];
+/// Components that the engine loads itself.
+const OF_ENGINE: [&str; 4] = ["hmr2", "vitdet", "regnety", "smpl"];
 
 /// Prepares and loads the models of `names` (families, or single files), one after another.
 ///
@@ -80,8 +103,12 @@ pub fn warm(
     settings: &Settings,
     watch: Watch,
 ) -> Result<Report, CacheError> {
+    let family = names
+        .iter()
+        .find_map(|name| FAMILIES.into_iter().find(|(set, _)| set == name));
     let options = PrepareOptions {
-        precision: settings.precision.clone(),
+        // The engine casts while it loads: a fast form in bf16 would round what stays in fp32.
+        precision: settings.precision.clone().filter(|_| family.is_none()),
         ..PrepareOptions::default()
     };
     let network = download::Settings {
@@ -91,14 +118,21 @@ pub fn warm(
     let prepared = with_means(&network, |means| {
         prepare::prepare(store, names, &options, means, watch)
     })?;
+    let of_engine = |file: &Prepared| OF_ENGINE.contains(&file.component.as_str());
+    let complete = prepared
+        .iter()
+        .filter(|file| of_engine(file))
+        .all(|file| file.status == Readiness::Ready);
+    let family = family.filter(|_| complete);
     let mut models: BTreeMap<String, Model> = BTreeMap::new();
     for mut file in prepared {
         let entry = store.manifest().entry(&file.id)?;
         let mut seconds = 0.0;
+        let skip = family.is_some() && of_engine(&file);
         if let Some(path) = file
             .path
             .clone()
-            .filter(|_| file.status == Readiness::Ready)
+            .filter(|_| file.status == Readiness::Ready && !skip)
         {
             match load(entry, &path, &file, settings, watch) {
                 Ok(loaded) => seconds = loaded.map_or(0.0, |loaded| loaded.time.as_secs_f64()),
@@ -116,7 +150,63 @@ pub fn warm(
         model.load_time_seconds += seconds;
         model.add(file);
     }
-    Ok(Report::new(names, models))
+    let plan = match family {
+        Some((_, detector)) => run(store, settings, detector, &mut models, watch)?,
+        None => None,
+    };
+    Ok(Report::new(names, models, plan))
+}
+
+/// Sends a frame through the family, and notes how each network did.
+fn run(
+    store: &Store,
+    settings: &Settings,
+    detector: DetectorChoice,
+    models: &mut BTreeMap<String, Model>,
+    watch: Watch,
+) -> Result<Option<Plan>, CacheError> {
+    watch.check()?;
+    watch.step(&Progress {
+        phase: "run",
+        model: "4dhumans",
+        file: "",
+        loaded: 0,
+        total: None,
+    });
+    let config = EngineConfig {
+        device: device_name(settings.device),
+        detector,
+        precision: match settings.precision.as_deref() {
+            Some("fp32") => Precision::Fp32,
+            Some("bf16") => Precision::Bf16,
+            Some("fp16") => Precision::Fp16,
+            _ => Precision::Auto,
+        },
+        threads: settings.threads,
+        ..EngineConfig::default()
+    };
+    let warmed = match trial::run(&config, store, watch) {
+        Ok(warmed) => warmed,
+        Err(error) => {
+            watch.check()?;
+            let whole = models
+                .entry("4dhumans".to_owned())
+                .or_insert_with(Model::new);
+            whole.status = Outcome::Error;
+            whole.message = Some(error.message);
+            return Ok(None);
+        }
+    };
+    for state in warmed.models {
+        let model = models
+            .entry(state.name.to_owned())
+            .or_insert_with(Model::new);
+        model.load_time_seconds = state.load_seconds.unwrap_or(0.0);
+        model.precision = Some(state.precision);
+        model.device = Some(state.device);
+        model.bytes = Some(state.bytes);
+    }
+    Ok(warmed.plan)
 }
 
 /// Loads one file as its network would; nothing for what only brings other files.
@@ -155,6 +245,9 @@ impl Model {
             status: Outcome::Loaded,
             load_time_seconds: 0.0,
             message: None,
+            precision: None,
+            device: None,
+            bytes: None,
             files: Vec::new(),
         }
     }
@@ -182,7 +275,8 @@ impl Model {
 }
 
 impl Report {
-    fn new(names: &[String], models: BTreeMap<String, Model>) -> Self {
+    /// `plan`: of the family that a frame was run through.
+    fn new(names: &[String], models: BTreeMap<String, Model>, plan: Option<Plan>) -> Self {
         let of = |outcome| {
             let named = models
                 .iter()
@@ -210,11 +304,15 @@ impl Report {
                 message.push_str(&format!("; {what}: {}", which.join(", ")));
             }
         }
-        message.push_str(". No frame was run: the engine of this version does not run them yet");
+        message.push_str(match plan {
+            Some(_) => ". A frame went the whole way",
+            None => ". No frame was run",
+        });
         Self {
             status,
             message,
             models,
+            memory_plan: plan,
         }
     }
 }
@@ -272,7 +370,7 @@ mod tests {
         let loaded = || ("a".to_owned(), model([file("a", Readiness::Ready, None)]));
         let missing = || ("b".to_owned(), model([file("b", Readiness::Missing, None)]));
         let report = |models: Vec<(String, Model)>| {
-            Report::new(&["set".into()], models.into_iter().collect())
+            Report::new(&["set".into()], models.into_iter().collect(), None)
         };
         assert_eq!(report(vec![loaded()]).status, Overall::Ready);
         assert_eq!(report(vec![missing()]).status, Overall::Error);

@@ -48,6 +48,12 @@ pub fn read() -> MemoryReading {
     read_under(Path::new("/"))
 }
 
+/// Forgets the peak, so that the next reading's is that of the time between; false where the system
+/// cannot (Linux can).
+pub fn reset_peak() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 /// As `read`, with the system's `/proc` and `/sys` under another root.
 fn read_under(root: &Path) -> MemoryReading {
     let status = text(&root.join("proc/self/status"));
@@ -74,20 +80,24 @@ struct Layout {
     mount: &'static str,
     limit: &'static str,
     used: &'static str,
-    droppable: &'static str,
+    /// File cache, old and recent, and what of it a process has mapped.
+    cache: [&'static str; 2],
+    mapped: &'static str,
 }
 
 const V2: Layout = Layout {
     mount: "sys/fs/cgroup",
     limit: "memory.max",
     used: "memory.current",
-    droppable: "inactive_file",
+    cache: ["inactive_file", "active_file"],
+    mapped: "file_mapped",
 };
 const V1: Layout = Layout {
     mount: "sys/fs/cgroup/memory",
     limit: "memory.limit_in_bytes",
     used: "memory.usage_in_bytes",
-    droppable: "total_inactive_file",
+    cache: ["total_inactive_file", "total_active_file"],
+    mapped: "total_mapped_file",
 };
 
 /// The cgroup with the smallest limit among this process's own and those above it.
@@ -135,12 +145,17 @@ fn read_cgroup(folder: &Path, layout: &Layout) -> Option<Cgroup> {
     }
     let used: Option<u64> = text(&folder.join(layout.used)).trim().parse().ok();
     let stat = text(&folder.join("memory.stat"));
-    let droppable = stat
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .find(|(name, _)| *name == layout.droppable)
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .unwrap_or(0);
+    let entry = |name: &str| -> u64 {
+        let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
+        let value = lines.find(|(found, _)| *found == name);
+        value
+            .and_then(|(_, value)| value.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    // What was read twice (verified, then loaded) counts as recent, and is given back just as well;
+    // only what is mapped, such as libraries at work, is held.
+    let cached: u64 = layout.cache.iter().map(|name| entry(name)).sum();
+    let droppable = cached.saturating_sub(entry(layout.mapped));
     Some(Cgroup {
         limit,
         used: used.map(|bytes| bytes.saturating_sub(droppable)),
@@ -212,7 +227,7 @@ mod tests {
             ("sys/fs/cgroup/pod/memory.current", "700000\n"),
             (
                 "sys/fs/cgroup/pod/memory.stat",
-                "anon 1\ninactive_file 200000\nfile 3\n",
+                "anon 1\nfile_mapped 50000\ninactive_file 200000\nactive_file 50000\nfile 3\n",
             ),
             ("sys/fs/cgroup/memory.max", "9000000\n"),
         ]);
@@ -235,10 +250,14 @@ mod tests {
             ),
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "3000000\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n"),
+            (
+                "sys/fs/cgroup/memory/memory.stat",
+                "inactive_file 7\ntotal_active_file 300\ntotal_inactive_file 20\ntotal_mapped_file 100\n",
+            ),
         ]);
         let root = system("v1", &files);
         assert_eq!(read_under(&root).cgroup_limit, Some(3_000_000));
-        assert_eq!(read_under(&root).headroom(), Some(2_000_000));
+        assert_eq!(read_under(&root).headroom(), Some(2_000_220));
         fs::remove_dir_all(root).unwrap();
     }
 

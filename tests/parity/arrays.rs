@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use pose4d::checkpoint::checkpoint::Checkpoint;
+use pose4d::checkpoint::dtype::DType;
 use pose4d::checkpoint::open::open;
 use tch::{Device, Kind, Tensor};
 
@@ -35,6 +36,17 @@ impl Arrays {
 
     pub fn f32s(&self, name: &str) -> Result<Vec<f32>, String> {
         self.0.f32s(name).map_err(|e| e.to_string())
+    }
+
+    /// Without rounding where the array holds doubles.
+    pub fn f64s(&self, name: &str) -> Result<Vec<f64>, String> {
+        let tensor = self.0.get(name).map_err(|e| e.to_string())?;
+        if tensor.dtype != DType::F64 {
+            return Ok(self.f32s(name)?.into_iter().map(f64::from).collect());
+        }
+        let bytes = self.0.read(name).map_err(|e| e.to_string())?;
+        let values = bytes.as_chunks().0.iter();
+        Ok(values.map(|&b| f64::from_le_bytes(b)).collect())
     }
 
     pub fn tensor(&self, name: &str) -> Result<Tensor, String> {

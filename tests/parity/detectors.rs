@@ -8,11 +8,17 @@ use pose4d::checkpoint::open::open;
 use pose4d::imaging::pixels::Rgb8;
 use pose4d::imaging::resize::resize_bilinear;
 use pose4d::layers::detection::anchors;
-use pose4d::layers::detection::heads::{Choice, Detection};
-use pose4d::layers::detection::input::to_original;
+use pose4d::layers::detection::boxes::Box4;
+use pose4d::layers::detection::finish::{Masks, finish};
+use pose4d::layers::detection::heads::{Choice, Detection, POOLED};
+use pose4d::layers::detection::mask::{Mask, paste};
+use pose4d::layers::detection::roi_align::Pooler;
 use pose4d::layers::detection::rpn::{Level, Proposal};
 use pose4d::layers::weights::{Options, Weights};
+use pose4d::models::person_detector::{self, PersonDetector};
 use pose4d::models::regnety::{self, RegNetY};
+use pose4d::models::vitdet::model::{self as vitdet, VitDet};
+use pose4d::models::vitdet::trunk::Size;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
@@ -24,10 +30,18 @@ use crate::report::{Bound, Differences, Report, Table};
 const RELATIVE: f64 = 1e-4;
 const BOX_PX: f64 = 0.05;
 const SCORE: f64 = 1e-4;
+/// What `person_boxes_demo` are above: 4D-Humans' `demo.py`.
+const PERSON_SCORE: f32 = 0.5;
+/// Of a mask's pixels, those that may be on the other side of one half: the goldens' probabilities
+/// leave it by a thousandth only, so that a box 0.003 px beside the original's moves an edge.
+const MASK_PIXELS: f64 = 1e-2;
+/// The same from the original's own boxes and probabilities.
+const PASTED_PIXELS: f64 = 0.0;
 
 #[derive(Deserialize)]
 struct Meta {
     input: String,
+    input_format: String,
     score_thresh: f32,
     nms_thresh: f32,
     topk: usize,
@@ -38,22 +52,82 @@ pub fn regnet(case: &Path, report: &mut Report) -> Result<(), String> {
     let mut table = Table::new(format!("regnet, {}", case.display()));
     let bench = Case::load(case)?;
     let net = bench.weights(|weights| {
-        let net = RegNetY::load(&weights)?;
+        let net = RegNetY::load(&weights, true)?;
         weights.finish(&regnety::TOLERANCE)?;
         Ok(net)
     })?;
     let resized = bench.resized(&mut table)?;
     let stages = net
-        .stages(&resized, &bench.choice, 2)
+        .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
+    bench.tensor(&mut table, "padded_s4", &stages.input)?;
     bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;
     bench.proposals(&mut table, &stages.proposals)?;
-    bench.tensor(&mut table, "stage0_cls", &stages.probabilities)?;
-    bench.detections(&mut table, "det_boxes_net", &stages.detections)?;
-    let finals = to_original(&stages.detections, &resized, &bench.image);
-    bench.detections(&mut table, "final_boxes", &finals)?;
+    // From the original's own proposals, so that rounding so far does not count twice.
+    let boxes = bench.places("proposal_boxes")?;
+    bench.pooled(&mut table, stages.pooler(), &boxes)?;
+    let logits = net.logits(&stages, &boxes).map_err(|e| e.to_string())?;
+    bench.tensor(&mut table, "stage0_cls", &logits)?;
+    let masks = net.masks(&stages).ok_or("the mask head was not loaded")?;
+    bench.ends(&mut table, &resized, &stages.detections, masks)?;
+    bench.people(&mut table, person_detector::Kind::RegNetY)?;
     report.add(table);
     Ok(())
+}
+
+/// One case of `vitdet/`.
+pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
+    let mut table = Table::new(format!("vitdet, {}", case.display()));
+    let bench = Case::load(case)?;
+    let net = bench.weights(|weights| {
+        let size = Size::found(&weights.sub("backbone.net"));
+        let net = VitDet::load(&weights, size.expect("sizes of a trunk"), true)?;
+        weights.finish(&vitdet::TOLERANCE)?;
+        Ok(net)
+    })?;
+    let resized = bench.resized(&mut table)?;
+    table.check(
+        "size of the input",
+        resized == net.resized(&bench.image),
+        format!("{resized:?}"),
+    );
+    let stages = net
+        .stages(&resized, &bench.choice)
+        .map_err(|e| e.to_string())?;
+    bench.tensor(&mut table, "padded_s4", &stages.input)?;
+    bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;
+    bench.proposals(&mut table, &stages.proposals)?;
+    let order = bench.order(&stages.proposals)?;
+    bench.pooled(
+        &mut table,
+        stages.pooler(),
+        &bench.places("proposal_boxes")?,
+    )?;
+    for (i, stage) in stages.cascade.iter().enumerate() {
+        // From the original's own boxes, so that rounding so far does not count twice…
+        let (from, to) = (format!("stage{i}_in_boxes"), format!("stage{i}_out_boxes"));
+        let from = if i == 0 { "proposal_boxes" } else { &from };
+        let alone = net
+            .stage(i, &stages, bench.places(from)?)
+            .map_err(|e| e.to_string())?;
+        bench.tensor(&mut table, &format!("stage{i}_cls"), &alone.logits)?;
+        bench.boxes(&mut table, &to, "alone", &alone.to)?;
+        // …and as it came about.
+        let at = |boxes: &[Box4]| -> Vec<Box4> { order.iter().map(|&i| boxes[i]).collect() };
+        bench.boxes(&mut table, from, "from the photo", &at(&stage.from))?;
+        bench.boxes(&mut table, &to, "from the photo", &at(&stage.to))?;
+    }
+    let masks = net.masks(&stages).ok_or("the mask head was not loaded")?;
+    bench.ends(&mut table, &resized, &stages.detections, masks)?;
+    bench.people(&mut table, person_detector::Kind::VitDet)?;
+    report.add(table);
+    Ok(())
+}
+
+/// Rows of `x` in another order.
+fn sorted(x: &Tensor, order: &[usize]) -> Tensor {
+    let order: Vec<i64> = order.iter().map(|&i| i as i64).collect();
+    x.index_select(0, &Tensor::from_slice(&order))
 }
 
 /// A case's folder, read.
@@ -62,6 +136,7 @@ pub struct Case {
     pub golden: Checkpoint,
     pub choice: Choice,
     checkpoint: std::path::PathBuf,
+    bgr: bool,
 }
 
 impl Case {
@@ -77,8 +152,10 @@ impl Case {
             choice: Choice {
                 score: meta.score_thresh,
                 overlap: meta.nms_thresh,
+                person: PERSON_SCORE,
                 top: meta.topk,
             },
+            bgr: meta.input_format == "BGR",
             checkpoint,
         })
     }
@@ -102,7 +179,15 @@ impl Case {
     pub fn resized(&self, table: &mut Table) -> Result<Rgb8, String> {
         let shape = self.shape("resized_u8")?;
         let resized = resize_bilinear(&self.image, shape[1], shape[0]);
-        let expected = self.golden.read("resized_u8").map_err(|e| e.to_string())?;
+        let mut expected = self.golden.read("resized_u8").map_err(|e| e.to_string())?;
+        if self.bgr {
+            // Kept as the original network was fed; ours turns the channels after resizing.
+            expected
+                .as_chunks_mut::<3>()
+                .0
+                .iter_mut()
+                .for_each(|p| p.swap(0, 2));
+        }
         table.check(
             "resized pixels",
             resized.data == expected,
@@ -183,7 +268,7 @@ impl Case {
             .f32s("proposal_boxes")
             .map_err(|e| e.to_string())?;
         let (boxes, _) = boxes.as_chunks::<4>();
-        let ours: Vec<[f32; 4]> = ours.iter().map(|p| p.bounds).collect();
+        let places: Vec<[f32; 4]> = ours.iter().map(|p| p.bounds).collect();
         table.check(
             "proposals",
             ours.len() == boxes.len(),
@@ -191,10 +276,187 @@ impl Case {
         );
         table.judge(
             "proposal boxes",
-            &nearest(&ours, boxes),
+            &nearest(&places, boxes),
             "px",
             &[Bound::Max(BOX_PX)],
         );
+        let ours: Vec<f32> = ours.iter().map(|p| p.logit).collect();
+        let expected = self.floats("proposal_logits")?;
+        let largest = expected
+            .iter()
+            .fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+        let scaled = |values: &[f32]| values.iter().map(|v| v / largest).collect::<Vec<_>>();
+        let differences = Differences::between(&scaled(&ours), &scaled(&expected));
+        table.judge(
+            "proposal_logits",
+            &differences,
+            "rel",
+            &[Bound::Max(RELATIVE)],
+        );
+        Ok(())
+    }
+
+    /// Of each of the golden's proposals, which of ours it is; neighbours may change places.
+    pub fn order(&self, ours: &[Proposal]) -> Result<Vec<usize>, String> {
+        let boxes = self.floats("proposal_boxes")?;
+        let (boxes, _) = boxes.as_chunks::<4>();
+        if ours.len() != boxes.len() {
+            return Err(format!("{} proposals of {}", ours.len(), boxes.len()));
+        }
+        let mut taken = vec![false; ours.len()];
+        let order = boxes.iter().map(|b| {
+            let free = (0..ours.len()).filter(|&i| !taken[i]);
+            let apart = |i: &usize| distance(ours[*i].bounds, *b);
+            let best = free
+                .min_by(|x, y| apart(x).total_cmp(&apart(y)))
+                .unwrap_or(0);
+            taken[best] = true;
+            best
+        });
+        Ok(order.collect())
+    }
+
+    fn floats(&self, key: &str) -> Result<Vec<f32>, String> {
+        self.golden.f32s(key).map_err(|e| e.to_string())
+    }
+
+    fn places(&self, key: &str) -> Result<Vec<Box4>, String> {
+        Ok(self.floats(key)?.as_chunks::<4>().0.to_vec())
+    }
+
+    /// Boxes row by row.
+    pub fn boxes(
+        &self,
+        table: &mut Table,
+        key: &str,
+        how: &str,
+        ours: &[Box4],
+    ) -> Result<(), String> {
+        let differences = Differences::between(ours.as_flattened(), &self.floats(key)?);
+        let name = format!("{key} {how}");
+        table.judge(name, &differences, "px", &[Bound::Max(BOX_PX)]);
+        Ok(())
+    }
+
+    pub fn pooled(&self, table: &mut Table, pooler: &Pooler, boxes: &[Box4]) -> Result<(), String> {
+        let key = "stage0_pooled_first8";
+        let count = self.shape(key)?.first().copied().unwrap_or(0);
+        let first = &boxes[..count.min(boxes.len())];
+        let pooled = pooler.pool(first, POOLED).map_err(|e| e.to_string())?;
+        self.tensor(table, key, &pooled)
+    }
+
+    /// Final boxes, scores, classes and masks.
+    pub fn ends(
+        &self,
+        table: &mut Table,
+        resized: &Rgb8,
+        found: &[Detection],
+        masks: Masks,
+    ) -> Result<(), String> {
+        let error = |e: tch::TchError| e.to_string();
+        self.detections(table, "det_boxes_net", found)?;
+        let probabilities = masks.probabilities(found).map_err(error)?;
+        let key = "det_mask_probs_first16";
+        let order = self.matches("det_boxes_net", found)?;
+        let count = self.shape(key)?.first().copied().unwrap_or(0);
+        let first = &order[..count.min(order.len())];
+        self.tensor(table, key, &sorted(&probabilities, first).unsqueeze(1))?;
+        let seen = finish(found, resized, &self.image, Some(masks)).map_err(error)?;
+        let finals: Vec<Detection> = seen.iter().map(|s| s.detection).collect();
+        self.detections(table, "final_boxes", &finals)?;
+        let order = self.matches("final_boxes", &finals)?;
+        let masks: Option<Vec<&Mask>> = order.iter().map(|&i| seen[i].mask.as_ref()).collect();
+        let masks = masks.ok_or("a mask is missing")?;
+        self.masks(table, "final_masks_first16", &masks, MASK_PIXELS)?;
+        self.pasted(table)
+    }
+
+    /// Which of `ours` each box of `key` is.
+    fn matches(&self, key: &str, ours: &[Detection]) -> Result<Vec<usize>, String> {
+        let boxes = self.floats(key)?;
+        let near = |b: &[f32; 4]| {
+            let apart = |i: &usize| distance(ours[*i].bounds, *b);
+            (0..ours.len()).min_by(|x, y| apart(x).total_cmp(&apart(y)))
+        };
+        let (boxes, _) = boxes.as_chunks::<4>();
+        let found: Option<Vec<usize>> = boxes.iter().map(near).collect();
+        found.ok_or_else(|| "nothing was found".into())
+    }
+
+    /// The original's probabilities in the original's boxes, pasted by us: equal to the pixel.
+    fn pasted(&self, table: &mut Table) -> Result<(), String> {
+        let shape = self.shape("det_mask_probs_first16")?;
+        let probabilities = Tensor::from_slice(&self.floats("det_mask_probs_first16")?).reshape([
+            shape[0] as i64,
+            shape[2] as i64,
+            shape[3] as i64,
+        ]);
+        let at = |&bounds: &Box4| Detection {
+            bounds,
+            score: 1.0,
+            class: 0,
+        };
+        let found: Vec<Detection> = self.places("final_boxes")?.iter().map(at).collect();
+        let (width, height) = (self.image.width, self.image.height);
+        let masks = paste(&probabilities, &found, width, height).map_err(|e| e.to_string())?;
+        let masks: Vec<&Mask> = masks.iter().collect();
+        self.masks(table, "pasting alone", &masks, PASTED_PIXELS)
+    }
+
+    /// Pixel by pixel over the whole image; the golden holds eight of a row in a byte.
+    fn masks(
+        &self,
+        table: &mut Table,
+        name: &str,
+        masks: &[&Mask],
+        bound: f64,
+    ) -> Result<(), String> {
+        let key = "final_masks_first16";
+        let shape = self.shape(key)?;
+        let packed = self.golden.read(key).map_err(|e| e.to_string())?;
+        let mut differences = Differences::default();
+        for (mask, packed) in masks.iter().zip(packed.chunks_exact(shape[1] * shape[2])) {
+            let (mut other, mut on) = (0_usize, 0_usize);
+            for (y, row) in packed.chunks_exact(shape[2]).enumerate() {
+                for x in 0..self.image.width {
+                    let theirs = row[x / 8] >> (7 - x % 8) & 1 == 1;
+                    on += usize::from(theirs);
+                    other += usize::from(theirs != mask.contains(x, y));
+                }
+            }
+            differences.push(other as f64 / on.max(1) as f64);
+        }
+        table.judge(name, &differences, "of pixels", &[Bound::Max(bound)]);
+        Ok(())
+    }
+
+    /// The people the demo keeps, through the interface of all detectors.
+    pub fn people(&self, table: &mut Table, kind: person_detector::Kind) -> Result<(), String> {
+        let settings = person_detector::Settings {
+            precision: DType::F32,
+            device: Device::Cpu,
+            threads: 1,
+        };
+        let opened = PersonDetector::open(kind, &self.checkpoint, settings);
+        let (detector, _) = opened.map_err(|e| e.to_string())?;
+        let shape = self.shape("resized_u8")?;
+        let resized = resize_bilinear(&self.image, shape[1], shape[0]);
+        let ours = detector
+            .detect_resized(&resized, &self.image, &self.choice)
+            .map_err(|e| e.to_string())?;
+        let boxes = self.floats("person_boxes_demo")?;
+        let (boxes, _) = boxes.as_chunks::<4>();
+        let scores = self.floats("person_scores_demo")?;
+        let counted = format!("{} of {}", ours.len(), boxes.len());
+        table.check("people", ours.len() == boxes.len(), counted);
+        let (mut apart, mut score) = (Differences::default(), Differences::default());
+        for ((b, s), d) in boxes.iter().zip(&scores).zip(&ours) {
+            apart.push(distance(d.bounds, *b));
+            score.push(f64::from((d.score - s).abs()));
+        }
+        table.judge("people's boxes", &apart, "px", &[Bound::Max(BOX_PX)]);
+        table.judge("people's scores", &score, "", &[Bound::Max(SCORE)]);
         Ok(())
     }
 

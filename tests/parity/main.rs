@@ -25,6 +25,7 @@ mod report;
 mod smpl;
 mod tensors;
 mod video;
+mod vitpose;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,10 +63,12 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 3] = [
+    let networks: [(&str, &[Run]); 5] = [
+        ("phalp", &[phalp::run]),
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),
-        ("phalp", &[phalp::run]),
+        ("vitdet", &[detectors::vitdet]),
+        ("vitpose", &[vitpose::run]),
     ];
     for (model, runs) in networks.into_iter().filter(|(model, _)| wanted(model)) {
         for case in folders(&goldens, model) {

@@ -3,6 +3,8 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::checkpoint::dtype::DType;
+use crate::layers::linear::Linear;
+use crate::layers::onednn::{self, Window};
 use crate::layers::weights::{Param, Weights, WeightsError};
 
 /// detectron2's epsilon of batch normalisation.
@@ -10,15 +12,26 @@ const BATCH_EPS: f64 = 1e-5;
 /// ViTDet's epsilon of layer normalisation over channels.
 const LAYER_EPS: f64 = 1e-6;
 
-/// `(out, in / groups, k, k)` weights; batch normalisation is folded into them.
+/// Batch normalisation is folded into the weights. Feature maps lie in memory with a place's
+/// channels side by side, so that a 1×1 convolution is one product.
 pub struct Conv {
-    weight: Param,
-    bias: Option<Param>,
+    kernel: Kernel,
+    out_channels: i64,
     /// Layer normalisation over the channels of each place: weight and bias.
     norm: Option<(Param, Param)>,
-    stride: i64,
-    groups: i64,
+    kind: Kind,
     relu: bool,
+}
+
+enum Kernel {
+    /// 1×1, stride 1.
+    Product(Linear),
+    /// `(out, in / groups, k, k)` weights, channels last in memory.
+    Window {
+        weight: Tensor,
+        bias: Option<Param>,
+        window: Window,
+    },
 }
 
 /// How a convolution is used; its sizes are those of its weights.
@@ -38,11 +51,14 @@ impl Conv {
         Use { stride, relu }: Use,
     ) -> Result<Self, WeightsError> {
         let own = weights.sub(name);
-        let shape = own
-            .shape("weight")
-            .unwrap_or_else(|| vec![0, in_channels, 1, 1]);
-        let out = shape[0];
-        let groups = in_channels / shape[1].max(1);
+        let shape = match own.shape("weight").map(<[i64; 4]>::try_from) {
+            Some(Ok(shape)) if shape[1] > 0 && in_channels % shape[1] == 0 => shape,
+            // Asked for like this, it is reported with what it is and what it should be.
+            Some(Ok([out, _, height, width])) => [out, in_channels, height, width],
+            _ => [0, in_channels, 1, 1],
+        };
+        let [out, inputs, height, width] = shape;
+        let groups = in_channels / inputs.max(1);
         let mut weight = own.get("weight", &shape)?;
         let mut bias = match own.contains("bias") {
             true => Some(own.get("bias", &[out])?),
@@ -57,38 +73,84 @@ impl Conv {
             let get = |part| norm_weights.get(part, &[out]);
             layer = Some((get("weight")?, get("bias")?));
         }
+        let kind = weight.f_kind()?;
+        let kernel = if height * width == 1 && stride == 1 && groups == 1 {
+            // A copy: the weights may be a view of a mapped file.
+            let flat = weight.f_view_copy([out, in_channels])?;
+            Kernel::Product(Linear::new(Param::owned(flat), bias)?)
+        } else {
+            Kernel::Window {
+                weight: channels_last(&weight)?,
+                bias,
+                window: Window {
+                    stride,
+                    padding: height / 2,
+                    groups,
+                },
+            }
+        };
         Ok(Self {
-            weight,
-            bias,
+            kernel,
+            out_channels: out,
             norm: layer,
-            stride,
-            groups,
+            kind,
             relu,
         })
     }
 
     pub fn out_channels(&self) -> i64 {
-        self.weight.size()[0]
+        self.out_channels
     }
 
     /// `(n, in, h, w)` → `(n, out, h / stride, w / stride)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let padding = self.weight.size()[2] / 2;
-        let one = [1, 1];
-        let y = x.f_conv2d(
-            &self.weight,
-            self.bias.as_deref(),
-            [self.stride, self.stride],
-            [padding, padding],
-            one,
-            self.groups,
-        )?;
-        let mut y = match &self.norm {
-            Some((weight, bias)) => channel_norm(&y, weight, bias)?,
-            None => y,
-        };
-        if self.relu { y.f_relu_() } else { Ok(y) }
+        let x = x.f_to_dtype(self.kind, false, false)?;
+        let relu = self.relu && self.norm.is_none();
+        let y = self.convolve(&x, relu)?;
+        match &self.norm {
+            Some((weight, bias)) if self.relu => channel_norm(&y, weight, bias)?.f_relu_(),
+            Some((weight, bias)) => channel_norm(&y, weight, bias),
+            None => Ok(y),
+        }
     }
+
+    fn convolve(&self, x: &Tensor, relu: bool) -> Result<Tensor, TchError> {
+        match &self.kernel {
+            Kernel::Product(linear) => {
+                let places = x.f_permute([0, 2, 3, 1])?;
+                let y = match relu {
+                    true => linear.forward_relu(&places)?,
+                    false => linear.forward(&places)?,
+                };
+                y.f_permute([0, 3, 1, 2])
+            }
+            Kernel::Window {
+                weight,
+                bias,
+                window,
+            } if onednn::convolves(self.kind, x.device()) => {
+                onednn::convolve(x, weight, bias.as_deref(), *window, relu)
+            }
+            Kernel::Window {
+                weight,
+                bias,
+                window,
+            } => {
+                let (stride, padding) = ([window.stride; 2], [window.padding; 2]);
+                let bias = bias.as_deref();
+                let y = x.f_conv2d(weight, bias, stride, padding, [1, 1], window.groups)?;
+                if relu { y.f_relu() } else { Ok(y) }
+            }
+        }
+    }
+}
+
+/// A copy of `(n, c, h, w)` with the channels of a place side by side.
+fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
+    let (n, c, h, w) = x.size4()?;
+    let mut copy = Tensor::f_empty([n, h, w, c], (x.f_kind()?, x.device()))?;
+    copy.f_copy_(&x.f_permute([0, 2, 3, 1])?)?;
+    copy.f_permute([0, 3, 1, 2])
 }
 
 /// Layer normalisation over dimension 1 of `(n, c, h, w)`.

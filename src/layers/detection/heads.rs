@@ -6,6 +6,7 @@ use super::boxes::{self, Box4};
 use super::conv::{Conv, Use};
 use super::nms::batched_nms;
 use super::rpn::floats;
+use crate::layers::linear::Linear;
 use crate::layers::weights::{Param, Weights, WeightsError};
 
 /// Pooled places per side.
@@ -21,28 +22,25 @@ pub struct BoxHead {
     pub weights: [f32; 4],
 }
 
-struct Linear {
-    weight: Param,
-    bias: Param,
+/// A layer and the number of its outputs, which its weights tell.
+fn linear(weights: &Weights, name: &str, inputs: i64) -> Result<(Linear, i64), WeightsError> {
+    let own = weights.sub(name);
+    let out = own.shape("weight").map_or(0, |shape| shape[0]);
+    Ok((Linear::load(&own, inputs, out, true)?, out))
 }
 
-impl Linear {
-    fn load(weights: &Weights, name: &str, inputs: i64) -> Result<Self, WeightsError> {
-        let own = weights.sub(name);
-        let out = own.shape("weight").map_or(0, |shape| shape[0]);
-        Ok(Self {
-            weight: own.get("weight", &[out, inputs])?,
-            bias: own.get("bias", &[out])?,
-        })
-    }
-
-    fn outputs(&self) -> i64 {
-        self.bias.size()[0]
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        x.f_linear(&self.weight, Some(&*self.bias))
-    }
+/// The first layer after pooling: its inputs are sorted as pooled regions lie in memory, the
+/// channels of a place side by side.
+fn first(weights: &Weights, channels: i64) -> Result<(Linear, i64), WeightsError> {
+    let out = weights.shape("weight").map_or(0, |shape| shape[0]);
+    let side = POOLED as i64;
+    let weight = weights.get("weight", &[out, channels * side * side])?;
+    let sorted = weight
+        .f_reshape([out, channels, side, side])?
+        .f_permute([0, 2, 3, 1])?
+        .f_reshape([out, -1])?;
+    let bias = weights.get("bias", &[out])?;
+    Ok((Linear::new(Param::owned(sorted), Some(bias))?, out))
 }
 
 /// What a head says of each box.
@@ -73,18 +71,24 @@ impl BoxHead {
             width = conv.out_channels();
             convs.push(conv);
         }
-        let mut inputs = width * (POOLED * POOLED) as i64;
-        let mut linears: Vec<Linear> = Vec::new();
-        while head.contains(&format!("fc{}.weight", linears.len() + 1)) {
-            let linear = Linear::load(head, &format!("fc{}", linears.len() + 1), inputs)?;
-            inputs = linear.outputs();
-            linears.push(linear);
+        let (mut linears, mut inputs) = (Vec::new(), width);
+        loop {
+            let name = format!("fc{}", linears.len() + 1);
+            let own = head.sub(&name);
+            let (layer, out) = match linears.is_empty() {
+                // Reported as missing where there is none.
+                true => first(&own, width)?,
+                false if own.contains("weight") => linear(head, &name, inputs)?,
+                false => break,
+            };
+            linears.push(layer);
+            inputs = out;
         }
         Ok(Self {
             convs,
             linears,
-            classes: Linear::load(predictor, "cls_score", inputs)?,
-            deltas: Linear::load(predictor, "bbox_pred", inputs)?,
+            classes: linear(predictor, "cls_score", inputs)?.0,
+            deltas: linear(predictor, "bbox_pred", inputs)?.0,
             weights,
         })
     }
@@ -95,9 +99,9 @@ impl BoxHead {
         for conv in &self.convs {
             x = conv.forward(&x)?;
         }
-        let mut x = x.f_flatten(1, -1)?;
+        let mut x = x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)?;
         for linear in &self.linears {
-            x = linear.forward(&x)?.f_relu_()?;
+            x = linear.forward_relu(&x)?;
         }
         Ok(Predictions {
             logits: self.classes.forward(&x)?,
@@ -106,14 +110,14 @@ impl BoxHead {
     }
 }
 
-impl Predictions {
-    /// `(boxes, classes + 1)` probabilities, on the CPU in single precision.
-    pub fn probabilities(&self) -> Result<Tensor, TchError> {
-        self.logits
-            .f_softmax(-1, Kind::Float)?
-            .f_to_device(tch::Device::Cpu)
-    }
+/// `(boxes, classes + 1)` probabilities, on the CPU in single precision.
+pub fn probabilities(logits: &Tensor) -> Result<Tensor, TchError> {
+    logits
+        .f_softmax(-1, Kind::Float)?
+        .f_to_device(tch::Device::Cpu)
+}
 
+impl Predictions {
     /// Every box moved by its deltas: one box each, or one per class.
     pub fn refine(&self, from: &[Box4], weights: [f32; 4]) -> Result<Vec<Vec<Box4>>, TchError> {
         let per_box = self.deltas.size()[1] as usize;
@@ -142,10 +146,12 @@ pub struct Detection {
 }
 
 /// Which detections are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
-    /// A class's probability must be above this.
+    /// A class's probability must be above this to take part at all.
     pub score: f32,
+    /// A person that is given must be above this.
+    pub person: f32,
     /// Boxes of one class that overlap more are one.
     pub overlap: f32,
     /// Most detections of an image.

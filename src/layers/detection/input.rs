@@ -1,6 +1,6 @@
 //! From a photo to a detector's input, and its boxes back.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::heads::Detection;
 use crate::imaging::pixels::Rgb8;
@@ -35,42 +35,44 @@ pub struct Normalise {
 }
 
 impl Normalise {
-    /// `(1, 3, height, width)`: the image top left, zeros beyond it.
+    /// `(1, 3, height, width)`, channels last in memory: the image top left, zeros beyond it.
     pub fn tensor(
         &self,
         image: &Rgb8,
         [width, height]: [usize; 2],
-        kind: Kind,
+        (kind, device): (Kind, Device),
     ) -> Result<Tensor, TchError> {
-        let mut planes = vec![0.0_f32; 3 * width * height];
-        for (channel, plane) in planes.chunks_exact_mut(width * height).enumerate() {
-            let from = if self.bgr { 2 - channel } else { channel };
+        let mut values = vec![0.0_f32; 3 * width * height];
+        // Every value a pixel can have, once.
+        let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
             let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
-            let rows = image.data.chunks_exact(image.width * 3);
-            for (out, row) in plane.chunks_exact_mut(width).zip(rows) {
-                for (out, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
-                    *out = (f32::from(pixel[from]) - mean) / deviation;
+            std::array::from_fn(|value| (value as f32 - mean) / deviation)
+        });
+        let order = if self.bgr { [2, 1, 0] } else { [0, 1, 2] };
+        let rows = image.data.chunks_exact(image.width * 3);
+        for (out, row) in values.chunks_exact_mut(width * 3).zip(rows) {
+            for (out, pixel) in out.chunks_exact_mut(3).zip(row.chunks_exact(3)) {
+                for (channel, out) in out.iter_mut().enumerate() {
+                    *out = table[channel][usize::from(pixel[order[channel]])];
                 }
             }
         }
-        Tensor::f_from_slice(&planes)?
-            .f_reshape([1, 3, height as i64, width as i64])?
-            .f_to_kind(kind)
+        Tensor::f_from_slice(&values)?
+            .f_reshape([1, height as i64, width as i64, 3])?
+            .f_to_device(device)?
+            .f_to_kind(kind)?
+            .f_permute([0, 3, 1, 2])
     }
 }
 
-/// Boxes of the resized image in pixels of the original; those that become empty are dropped.
-pub fn to_original(detections: &[Detection], resized: &Rgb8, original: &Rgb8) -> Vec<Detection> {
+/// A detection in the resized image in pixels of the original; `None` when it becomes empty.
+pub fn to_original(found: &Detection, resized: &Rgb8, original: &Rgb8) -> Option<Detection> {
     let (width, height) = (original.width as f64, original.height as f64);
     let sx = (width / resized.width as f64) as f32;
     let sy = (height / resized.height as f64) as f32;
-    detections
-        .iter()
-        .filter_map(|d| {
-            let [x1, y1, x2, y2] = d.bounds;
-            let scaled = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
-            let bounds = super::boxes::clip(scaled, width as f32, height as f32);
-            (bounds[2] > bounds[0] && bounds[3] > bounds[1]).then_some(Detection { bounds, ..*d })
-        })
-        .collect()
+    let [x1, y1, x2, y2] = found.bounds;
+    let scaled = [x1 * sx, y1 * sy, x2 * sx, y2 * sy];
+    let bounds = super::boxes::clip(scaled, width as f32, height as f32);
+    let whole = bounds[2] > bounds[0] && bounds[3] > bounds[1];
+    whole.then_some(Detection { bounds, ..*found })
 }

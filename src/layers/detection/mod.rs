@@ -5,9 +5,13 @@
 
 pub mod anchors;
 pub mod boxes;
+pub mod clock;
 pub mod conv;
+pub mod enlarge;
+pub mod finish;
 pub mod heads;
 pub mod input;
+pub mod mask;
 pub mod nms;
 pub mod pyramid;
 pub mod roi_align;

@@ -16,11 +16,19 @@ const BLURRED_FROM: f32 = 1.1;
 /// Upstream's unit of scale, pixels: the detour costs rounding that shows.
 const UNIT: f32 = 200.0;
 
+/// Centres and sides beyond are no box in an image: OpenCV's fixed-point places end at 2²¹ pixels.
+const FURTHEST: f32 = 1e6;
+
 /// Why a box cannot be cropped.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum CropError {
     #[error("the box [{}, {}, {}, {}] has no area", .0.x1, .0.y1, .0.x2, .0.y2)]
     NoArea(BBox),
+    #[error(
+        "the box [{}, {}, {}, {}] reaches beyond {FURTHEST} pixels",
+        .0.x1, .0.y1, .0.x2, .0.y2
+    )]
+    TooFar(BBox),
     #[error("the image has no pixels")]
     NoPixels,
 }
@@ -47,11 +55,12 @@ impl Square {
             h.max(f32::max(h * shape_w / shape_h, w))
         };
         let center = [(bbox.x2 + bbox.x1) / 2.0, (bbox.y2 + bbox.y1) / 2.0];
-        let usable = w >= 0.0 && h >= 0.0 && side > 0.0 && side.is_finite();
-        if usable && center.iter().all(|c| c.is_finite()) {
-            Ok(Self { center, side })
-        } else {
-            Err(CropError::NoArea(bbox))
+        if !(w >= 0.0 && h >= 0.0 && side > 0.0) {
+            return Err(CropError::NoArea(bbox));
+        }
+        match side < FURTHEST && center.iter().all(|c| c.abs() < FURTHEST) {
+            true => Ok(Self { center, side }),
+            false => Err(CropError::TooFar(bbox)),
         }
     }
 }

@@ -106,6 +106,8 @@ fn boxes_without_area_are_refused() {
         [9.0, 5.0, 5.0, 8.0],
         [f32::NAN, 0.0, 5.0, 5.0],
         [0.0, 0.0, f32::INFINITY, 5.0],
+        [-3e38, 0.0, 3e38, 1.0],
+        [2e6, 0.0, 2.1e6, 1.0],
     ] {
         let bbox = BBox::new(x1, y1, x2, y2);
         assert!(Square::around(bbox, shape).is_err(), "{bbox:?}");
@@ -125,4 +127,34 @@ fn boxes_without_area_are_refused() {
         cropper.crop(&nothing, square, &mut out),
         Err(CropError::NoPixels)
     );
+}
+
+#[test]
+fn at_and_beyond_the_border_is_black_and_a_pixel_is_a_box() {
+    let config = config();
+    let image = Rgb8 {
+        width: 20,
+        height: 20,
+        data: vec![255; 20 * 20 * 3],
+    };
+    let cropper = Cropper::new(&config, 0..256);
+    let mut out = vec![f32::NAN; cropper.len()];
+    let mut crop = |x1: f32, y1: f32, x2: f32, y2: f32| {
+        let square = Square::around(BBox::new(x1, y1, x2, y2), config.box_shape).unwrap();
+        cropper.crop(&image, square, &mut out).unwrap();
+        [0, 128 * 256 + 10, 128 * 256 + 128].map(|at| out[at])
+    };
+    let normal = |v: f64| ((v - 0.485) / 0.229) as f32;
+    let (black, white) = (normal(0.0), normal(1.0));
+    let near = |found: [f32; 3], expected: [f32; 3]| {
+        let far = |(a, b): (f32, f32)| (a - b).abs() < 1e-5;
+        assert!(found.into_iter().zip(expected).all(far), "{found:?}");
+    };
+    // Small ones are warped, large ones blurred on the way.
+    for side in [30.0, 3e3, 4e5] {
+        near(crop(1e3, 0.0, 1e3 + side, side), [black; 3]);
+        near(crop(-5.0 - 2.0 * side, 0.0, -5.0 - side, side), [black; 3]);
+    }
+    near(crop(7.0, 7.0, 8.0, 8.0), [white; 3]);
+    near(crop(-10.0, 5.0, 10.0, 15.0), [black, black, white]);
 }

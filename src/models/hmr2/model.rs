@@ -180,10 +180,13 @@ fn tokens(config: &Config) -> i64 {
 /// Told here, a wrong file is one clear sentence instead of hundreds of tensors.
 fn check_trunk(weights: &Weights, config: &Config, path: &Path) -> Result<(), ModelError> {
     let place = weights.path().display();
-    let Some((width, depth)) = TrunkSize::found(&weights.sub("backbone")) else {
+    let found = TrunkSize::found(&weights.sub("backbone"));
+    let reads = weights.contains("smpl_head.decpose.weight");
+    let Some((width, depth)) = found.filter(|_| reads) else {
         let some: Vec<&str> = weights.names().take(3).collect();
         return Err(ModelError::Unfit(format!(
-            "{place}: not a checkpoint of HMR2, which has `backbone.pos_embed`; it begins with {some:?}"
+            "{place}: not a checkpoint of HMR2, which has `backbone.pos_embed` and \
+             `smpl_head.decpose.weight`; it begins with {some:?}"
         )));
     };
     let stated = config.trunk;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::checkpoint::convert;
+use crate::checkpoint::write::{Entry, safetensors};
 use crate::geometry::camera::project;
 use crate::geometry::joints::KeypointSet;
 
@@ -136,12 +138,107 @@ fn turning_the_whole_body_turns_the_mesh() {
 }
 
 #[test]
+fn joints_of_all_sets_are_where_their_names_say() {
+    let body = body();
+    let turns = [FACING, ("left_shoulder", 1, -80.0), ("right_knee", 0, 90.0)];
+    let posed = body.pose(&Tensor::zeros([1, BETAS], FLOAT), &pose(&turns));
+    let posed = posed.unwrap();
+    let joints = body.hmr_joints(&posed, false).unwrap();
+    let points = |t: &Tensor| -> Vec<[f32; 3]> {
+        let flat = Vec::<f32>::try_from(t.contiguous().view(-1)).unwrap();
+        flat.as_chunks().0.to_vec()
+    };
+    let (all, smplx) = (points(&joints), points(&posed.joints45));
+    let (names, own) = (KeypointSet::Hmr44.names(), KeypointSet::Smplx45.names());
+    assert_eq!((all.len(), smplx.len()), (names.len(), own.len()));
+    // OpenPose's 25 are SMPL's joints and vertices of the same names, and seen where those are.
+    let seen = |p: [f32; 3]| project([p[0], p[1], p[2] + 4.0], 900.0, [320.0, 240.0]);
+    for (name, point) in names.iter().zip(&all).take(25) {
+        let same = if *name == "mid_hip" { "pelvis" } else { name };
+        let at = own.iter().position(|n| *n == same).unwrap();
+        assert_eq!(seen(*point), seen(smplx[at]), "{name}");
+    }
+    let at = |name: &str| all[names.iter().position(|n| *n == name).unwrap()];
+    for part in ["shoulder", "elbow", "hip", "knee", "ankle"] {
+        let [left, right] = ["left", "right"].map(|side| seen(at(&format!("{side}_{part}"))));
+        assert!(left[0] > right[0], "{part}: {left:?} {right:?}");
+    }
+    assert!(seen(at("neck"))[1] < seen(at("mid_hip"))[1]);
+    // The left arm points at the camera; the right shin is bent away from it.
+    assert!(at("left_wrist")[2] < at("right_wrist")[2] - 0.3);
+    assert!(at("right_ankle")[2] > at("left_ankle")[2] + 0.3);
+    assert!(seen(at("right_ankle"))[1] < seen(at("left_ankle"))[1]);
+}
+
+#[test]
+fn every_form_of_the_file_gives_the_same_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let regressor = fixture("SMPL_to_J19.pkl.gz");
+    let betas = Tensor::randn([1, BETAS], FLOAT);
+    let turns = [("spine2", 1, 30.0), ("left_elbow", 2, 70.0)];
+    let expected = body().pose(&betas, &pose(&turns)).unwrap();
+    let check = |path: &Path, regressor: &Path| {
+        let files = Files {
+            body: Some(path),
+            regressor: Some(regressor),
+        };
+        let other = Body::open(files, Device::Cpu).unwrap();
+        let posed = other.pose(&betas, &pose(&turns)).unwrap();
+        assert!(posed.vertices.equal(&expected.vertices), "{path:?}");
+        assert!(posed.joints45.equal(&expected.joints45), "{path:?}");
+        let joints = other.hmr_joints(&posed, true).unwrap();
+        let ours = body().hmr_joints(&expected, true).unwrap();
+        assert!(joints.equal(&ours), "{regressor:?}");
+    };
+    for extension in ["safetensors", "pkl", "pt", "h5"] {
+        let convert = |name: &str| {
+            let path = folder.path().join(name).with_extension(extension);
+            let options = convert::Options::default();
+            let source = fixture(&format!("{name}.pkl.gz"));
+            convert::convert(&source, &path, &options, &mut |_, _| true).unwrap();
+            path
+        };
+        check(&convert("SMPL_NEUTRAL"), &convert("SMPL_to_J19"));
+    }
+    // Unpacked.
+    let plain = folder.path().join("plain.pkl");
+    let packed = std::fs::File::open(fixture("SMPL_NEUTRAL.pkl.gz")).unwrap();
+    let mut unpacked = flate2::read::GzDecoder::new(packed);
+    std::io::copy(&mut unpacked, &mut std::fs::File::create(&plain).unwrap()).unwrap();
+    check(&plain, &regressor);
+}
+
+#[test]
+fn a_file_of_another_body_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body.safetensors");
+    for (vertices, name) in [(10_475, "SMPL-X"), (778, "MANO"), (5_023, "FLAME")] {
+        let entry = Entry {
+            name: "v_template".into(),
+            dtype: DType::F32,
+            shape: vec![vertices, 3],
+        };
+        let mut file = std::fs::File::create(&path).unwrap();
+        let zeros = vec![0; 12 * vertices as usize];
+        safetensors::write(&mut file, &[entry], &[], &mut |_, sink| sink(&zeros)).unwrap();
+        let files = Files {
+            body: Some(&path),
+            regressor: None,
+        };
+        let error = Body::open(files, Device::Cpu).err().unwrap().to_string();
+        assert!(error.contains(name) && error.contains("6890"), "{error}");
+    }
+}
+
+#[test]
 fn the_other_models_of_the_family_are_told_apart() {
     let missing = Body::open(Files::default(), Device::Cpu).err().unwrap();
     assert!(
         missing.to_string().contains("SMPL_NEUTRAL.pkl"),
         "{missing}"
     );
+    let place = "https://smplify.is.tue.mpg.de";
+    assert!(missing.to_string().contains(place), "{missing}");
     let regressor = fixture("SMPL_to_J19.pkl.gz");
     let files = Files {
         body: Some(&regressor),

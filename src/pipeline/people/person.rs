@@ -4,7 +4,7 @@ use crate::geometry::angles::blazepose_angles;
 use crate::geometry::boxes::BBox;
 use crate::geometry::camera::{assumed_focal_length, fit_translation};
 use crate::geometry::joints::{KeypointSet, map_from_blazepose};
-use crate::pipeline::result::{Camera, Keypoint, Person, Segmentation, Source};
+use crate::pipeline::result::{Camera, Keypoint, KeypointSource, Person, Segmentation, Source};
 
 /// Keypoints surer than this place a person in front of the camera.
 const CAMERA_CONFIDENCE: f32 = 0.5;
@@ -68,16 +68,15 @@ impl Shape {
             .filter_map(|&i| body.joints.get(i).copied())
             .collect();
         Person {
-            track_id: standing.track_id,
-            bbox: standing.bbox,
             score: standing.score,
-            source: standing.source,
             tracking_confidence: standing.tracking_confidence,
             keypoints: self.names.iter().zip(&self.indices).map(keypoint).collect(),
             joints3d: Some(joints3d),
             joint_angles3d: Some(blazepose_angles(&body.joints)),
             camera: self.camera(body, width as f32, height as f32),
             segmentation: standing.segmentation,
+            keypoint_source: Some(KeypointSource::Measured),
+            ..Person::at(standing.track_id, standing.bbox, standing.source)
         }
     }
 

@@ -1,0 +1,149 @@
+//! What a clip remembers, and who is who from frame to frame.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::person::Sighting;
+use crate::geometry::boxes::BBox;
+use crate::geometry::joints::{BLAZEPOSE33_BODY, KeypointSet};
+use crate::pipeline::perception::FrameView;
+use crate::pipeline::result::{Person, Source};
+use crate::tracking::config::TrackerConfig;
+use crate::tracking::observation::{Observation, Origin, Record};
+use crate::tracking::tracker::Tracker;
+
+/// The memory of a clip.
+#[derive(Clone, Debug)]
+pub struct Clip {
+    /// A frame by itself.
+    photo: bool,
+    tracker: Tracker,
+    /// Everybody being followed, as last seen.
+    last: BTreeMap<u32, Arc<Person>>,
+}
+
+impl Clip {
+    pub fn new(photo: bool, max_predicted: u32) -> Self {
+        let config = TrackerConfig {
+            max_predicted,
+            ..TrackerConfig::default()
+        };
+        Self {
+            photo,
+            tracker: Tracker::new(config),
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// One frame, in order: `people` and what was seen of them, one for one.
+    pub fn step(
+        &mut self,
+        frame: &FrameView,
+        people: Vec<Person>,
+        sightings: &[Sighting],
+    ) -> Vec<Person> {
+        if self.photo {
+            return (1..)
+                .zip(people)
+                .map(|(track_id, person)| Person { track_id, ..person })
+                .collect();
+        }
+        let size = (frame.image.width as f32, frame.image.height as f32);
+        let seen = people.iter().zip(sightings);
+        let observations: Vec<Observation> = seen
+            .map(|(person, sighting)| observation(person, sighting))
+            .collect();
+        let records = self.tracker.update(frame.time_s, size, &observations);
+        self.last
+            .retain(|id, _| records.iter().any(|record| record.track_id == *id));
+        let mut people: Vec<Option<Person>> = people.into_iter().map(Some).collect();
+        let mut told = Vec::with_capacity(records.len());
+        for record in records {
+            let seen = record.matched.and_then(|at| people.get_mut(at)?.take());
+            told.extend(self.describe(&record, seen));
+        }
+        told
+    }
+
+    fn describe(&mut self, record: &Record, seen: Option<Person>) -> Option<Person> {
+        let track_id = record.track_id;
+        let Some(person) = seen else {
+            let last = self.last.get(&track_id).filter(|_| record.confirmed)?;
+            return (record.origin == Origin::Guessed).then(|| guess(last, record));
+        };
+        let person = Person { track_id, ..person };
+        self.last.insert(track_id, Arc::new(carried(&person)));
+        record.confirmed.then_some(person)
+    }
+}
+
+/// What of a person a guess goes on with.
+fn carried(person: &Person) -> Person {
+    Person {
+        keypoints: person.keypoints.clone(),
+        joints3d: person.joints3d.clone(),
+        joint_angles3d: person.joint_angles3d.clone(),
+        keypoint_source: person.keypoint_source,
+        ..Person::at(person.track_id, person.bbox, person.source)
+    }
+}
+
+/// Somebody not seen in this frame: as last seen, moved to where they are expected. What only a look
+/// can tell (mesh, body parameters, camera, the detector's score) is left out.
+fn guess(last: &Person, record: &Record) -> Person {
+    let (from, to) = (last.bbox.center(), record.observation.bbox.center());
+    let [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+    let mut keypoints = last.keypoints.clone();
+    for point in &mut keypoints {
+        point.x += dx;
+        point.y += dy;
+        point.confidence *= record.confidence;
+    }
+    Person {
+        tracking_confidence: record.confidence,
+        keypoints,
+        joints3d: last.joints3d.clone(),
+        joint_angles3d: last.joint_angles3d.clone(),
+        keypoint_source: last.keypoint_source,
+        ..Person::at(record.track_id, record.observation.bbox, Source::Predicted)
+    }
+}
+
+/// The person in the tracker's terms: BlazePose's points, of which it uses those of the body.
+fn observation(person: &Person, sighting: &Sighting) -> Observation {
+    let names = KeypointSet::Blazepose33.names();
+    let mut keypoints = vec![[f32::NAN, f32::NAN, 0.0]; names.len()];
+    let mut joints = vec![[f32::NAN; 3]; names.len()];
+    let smplx = KeypointSet::Smplx45.names();
+    for (index, _) in BLAZEPOSE33_BODY {
+        let Some(name) = names.get(index) else {
+            continue;
+        };
+        let joint = smplx.iter().position(|known| known == name);
+        let joint = joint.and_then(|at| sighting.body.joints45.get(at));
+        if let (Some(joint), Some(camera)) = (joint, &person.camera)
+            && let (Some(point), Some(place)) = (keypoints.get_mut(index), joints.get_mut(index))
+        {
+            let [x, y] = super::person::seen(*joint, camera);
+            *point = [x, y, 1.0];
+            *place = *joint;
+        }
+    }
+    Observation {
+        bbox: usable(sighting.bbox),
+        // Whoever the detector, or the caller, lets through is believed.
+        score: sighting.score.max(0.5),
+        keypoints,
+        joints,
+    }
+}
+
+/// The tracker has no use for a box without an area.
+fn usable(b: BBox) -> BBox {
+    let least = |from: f32, to: f32| to.max(from + 1e-3);
+    BBox::new(b.x1, b.y1, least(b.x1, b.x2), least(b.y1, b.y2))
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

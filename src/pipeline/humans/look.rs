@@ -1,0 +1,194 @@
+//! What a frame shows by itself: boxes, crops, bodies, keypoints.
+
+use std::sync::Arc;
+
+use super::desk::Desk;
+use super::networks::{Bodies, BodyCrop, BodyFacts, Finder, FoundBox, PointsCrop};
+use super::person::Sighting;
+use super::post::Counter;
+use crate::geometry::boxes::BBox;
+use crate::models::hmr2::config::{Config, SIDE};
+use crate::models::hmr2::crop::{Cropper, Square};
+use crate::models::vitpose::crop::{self as points, NUMBERS, Region};
+use crate::models::vitpose::model::{Procedure, VitPose};
+use crate::pipeline::control::JobControl;
+use crate::pipeline::error::{EngineError, INTERNAL, INVALID_ARGUMENT};
+use crate::pipeline::perception::FrameView;
+use crate::pipeline::pool::{Pool, Priority};
+use crate::pipeline::result::BoxSource;
+
+type Result<T> = std::result::Result<T, EngineError>;
+
+/// The networks within reach of a frame.
+pub struct Networks {
+    /// None: the whole image is taken for one person.
+    pub finder: Option<(Arc<Counter<Finder>>, BoxSource)>,
+    pub bodies: Arc<Counter<Bodies>>,
+    pub points: Option<Arc<Counter<VitPose>>>,
+    pub facts: Arc<BodyFacts>,
+    pub desks: Vec<Desk>,
+}
+
+/// A box and the crops of it.
+struct Cut {
+    square: Square,
+    body: Vec<f32>,
+    points: Option<PointsCrop>,
+}
+
+impl Networks {
+    /// What HMR2's configuration says.
+    pub fn config(&self) -> Result<&Config> {
+        let missing = || EngineError::new(INTERNAL, "HMR2 was never loaded; please report this");
+        self.facts.config.get().ok_or_else(missing)
+    }
+
+    /// Everybody in the frame, as each network sees them; the surest `most` of those found.
+    pub async fn look(
+        &self,
+        pool: &Pool<()>,
+        ctl: &JobControl,
+        frame: &FrameView,
+        most: usize,
+    ) -> Result<Vec<Sighting>> {
+        // In the order in which timings are told, whether or not they come to something.
+        let detect = self.finder.as_ref().map(|_| ctl.stage("detect"));
+        let (crop, hmr2) = (ctl.stage("crop"), ctl.stage("hmr2"));
+        let vitpose = self
+            .points
+            .as_ref()
+            .map(|points| (points, ctl.stage("vitpose")));
+
+        let (boxes, source) = self
+            .boxes(detect.as_ref().unwrap_or(ctl), frame, most)
+            .await?;
+        let config = self.config()?;
+        let cuts: Vec<_> = boxes
+            .iter()
+            .map(|found| self.cut(pool, &crop, frame, found.bbox, config))
+            .collect();
+        let (mut squares, mut bodies, mut points) = (Vec::new(), Vec::new(), Vec::new());
+        for cut in cuts {
+            let cut: Cut = cut.await??;
+            squares.push(cut.square);
+            bodies.push(BodyCrop {
+                pixels: cut.body,
+                mesh: frame.mesh,
+            });
+            points.extend(cut.points);
+        }
+        let bodies = self.bodies.order(&hmr2, bodies);
+        let points = vitpose.map(|(counter, ctl)| counter.order(&ctl, points));
+        let bodies = bodies.await?;
+        let points = match points {
+            Some(points) => points.await?.into_iter().map(Some).collect(),
+            None => vec![None; bodies.len()],
+        };
+        let parts = boxes.into_iter().zip(squares).zip(bodies).zip(points);
+        let sighting = |(((found, square), body), points): (((FoundBox, _), _), _)| Sighting {
+            bbox: found.bbox,
+            score: found.score,
+            box_source: source,
+            square,
+            body,
+            points,
+        };
+        Ok(parts.map(sighting).collect())
+    }
+
+    async fn boxes(
+        &self,
+        ctl: &JobControl,
+        frame: &FrameView,
+        most: usize,
+    ) -> Result<(Vec<FoundBox>, BoxSource)> {
+        let (width, height) = (frame.image.width as f32, frame.image.height as f32);
+        if let Some(boxes) = &frame.boxes {
+            let given = |&bbox: &BBox| {
+                check_inside(bbox, width, height)?;
+                Ok(FoundBox { bbox, score: 1.0 })
+            };
+            let boxes = boxes.iter().map(given).collect::<Result<_>>()?;
+            return Ok((boxes, BoxSource::Given));
+        }
+        let Some((finder, source)) = &self.finder else {
+            let whole = FoundBox {
+                bbox: BBox::new(0.0, 0.0, width, height),
+                score: 0.0,
+            };
+            return Ok((vec![whole], BoxSource::FullImage));
+        };
+        let found = finder.order(ctl, vec![Arc::clone(&frame.image)]).await?;
+        let mut found = found.into_iter().next().unwrap_or_default();
+        found.truncate(most);
+        Ok((found, *source))
+    }
+
+    /// Cuts the crops of one box on a worker.
+    fn cut(
+        &self,
+        pool: &Pool<()>,
+        ctl: &JobControl,
+        frame: &FrameView,
+        bbox: BBox,
+        config: &Config,
+    ) -> impl Future<Output = Result<Result<Cut>>> + Send + use<> {
+        let size = usize::try_from(config.image_size).unwrap_or(0);
+        let side = usize::try_from(SIDE).unwrap_or(0);
+        let cropper = Cropper::new(config, side..size.saturating_sub(side));
+        let (image, shape, wants_points) = (
+            Arc::clone(&frame.image),
+            config.box_shape,
+            self.points.is_some(),
+        );
+        pool.run(ctl, Priority::Ahead, move |()| {
+            let wrong = |what: String| {
+                EngineError::new(
+                    INVALID_ARGUMENT,
+                    format!("{what}; a person needs some pixels"),
+                )
+            };
+            let square = Square::around(bbox, shape).map_err(|e| wrong(e.to_string()))?;
+            let mut body = vec![0.0; cropper.len()];
+            cropper
+                .crop(&image, square, &mut body)
+                .map_err(|e| wrong(e.to_string()))?;
+            let points = match wants_points {
+                true => Some(cut_points(&image, bbox).map_err(|e| wrong(e.to_string()))?),
+                false => None,
+            };
+            Ok(Cut {
+                square,
+                body,
+                points,
+            })
+        })
+    }
+}
+
+fn cut_points(
+    image: &crate::imaging::pixels::Rgb8,
+    bbox: BBox,
+) -> std::result::Result<PointsCrop, points::CropError> {
+    let region = Region::around(bbox)?;
+    let mut pixels = vec![0.0; NUMBERS];
+    let warp = Procedure::PUBLISHED.decoding.warp();
+    points::crop(image, region, warp, &mut pixels)?;
+    Ok(PointsCrop { pixels, region })
+}
+
+/// A box may reach beyond the frame; one that only lies beyond it shows nobody.
+fn check_inside(bbox: BBox, width: f32, height: f32) -> Result<()> {
+    let inside = bbox.x1 < width && bbox.y1 < height && bbox.x2 > 0.0 && bbox.y2 > 0.0;
+    if inside {
+        return Ok(());
+    }
+    let BBox { x1, y1, x2, y2 } = bbox;
+    Err(EngineError::new(
+        INVALID_ARGUMENT,
+        format!(
+            "the box [{x1}, {y1}, {x2}, {y2}] lies beyond the frame of {width}x{height} pixels; boxes \
+             are [x1, y1, x2, y2] in pixels of the upright image"
+        ),
+    ))
+}
