@@ -54,7 +54,7 @@ impl AppearanceEncoder {
         let mut layers = Vec::new();
         for (name, halves) in LAYERS {
             let conv = Conv::load(&head.sub(name), inputs, halves)?;
-            inputs = conv.weight.f_size()?.first().copied().unwrap_or(1);
+            inputs = conv.weight.size().first().copied().unwrap_or(1);
             layers.push(conv);
         }
         let encoder = Self {
@@ -95,7 +95,7 @@ impl Conv {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let x = x
-            .f_conv2d(&*self.weight, Some(&*self.bias), [1, 1], [1, 1], [1, 1], 1)?
+            .f_conv2d(&self.weight, Some(&*self.bias), [1, 1], [1, 1], [1, 1], 1)?
             .f_relu_()?;
         match self.halves {
             true => x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),

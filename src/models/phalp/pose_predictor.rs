@@ -9,27 +9,16 @@
 
 use std::path::Path;
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
+use super::body_head::{Body, CAMERA};
+use super::encoder_layer::Layer;
+use super::predictor_config::PredictorConfig;
 use crate::checkpoint::report::{LoadReport, Tolerance};
 use crate::layers::linear::Linear;
-use crate::layers::norm::LayerNorm;
-use crate::layers::rotations::rotations;
 use crate::layers::weights::{Options, Param, Weights, WeightsError};
 use crate::models::error::ModelError;
-use crate::models::phalp::predictor_config::PredictorConfig;
 
-/// Numbers of a pose: rotation matrices `[24, 3, 3]`, ten betas, camera `x y z/200`.
-pub const POSE: i64 = 229;
-/// Six numbers for each joint's rotation.
-const POSE6D: i64 = 144;
-const BETAS: i64 = 10;
-const CAMERA: i64 = 3;
-/// Times the body is refined.
-const ITERATIONS: usize = 3;
-const NORM_EPS: f64 = 1e-5;
-/// The score of a frame that must not be looked at, as the original has it.
-const UNSEEN_SCORE: f64 = -1e3;
 /// Never used, or used in training only.
 const TOLERANCE: Tolerance = Tolerance {
     missing: &[],
@@ -62,6 +51,9 @@ pub struct Sight<'a> {
     /// [`POSE`] numbers.
     pub pose: &'a [f32],
 }
+
+/// Numbers of a pose: rotation matrices `[24, 3, 3]`, ten betas, camera `x y z/200`.
+pub const POSE: i64 = 229;
 
 pub struct PosePredictor {
     config: PredictorConfig,
@@ -120,7 +112,7 @@ impl PosePredictor {
             let all = encoder.sub(name).sub("layers");
             (0..depth)
                 .map(|i| Layer::load(&all.sub(i), &config))
-                .collect()
+                .collect::<Result<Vec<_>, WeightsError>>()
         };
         let positions = |name: &str| encoder.get(name, &[1, frames, width]);
         Ok(Self {
@@ -163,11 +155,11 @@ impl PosePredictor {
         let hidden = self.embed[0].forward(poses)?.f_relu_()?;
         let mut x = self.embed[1].forward(&hidden)?;
         x = x.f_where_self(&unseen.f_logical_not()?.f_unsqueeze(2)?, &self.mask_token)?;
-        x = x.f_add(&*self.position1)?;
+        x = x.f_add(&self.position1)?;
         for layer in &self.transformer1 {
             x = layer.forward(x, Some(&unseen))?;
         }
-        x = self.smoothed(&x)?.f_add(&*self.position2)?;
+        x = self.smoothed(&x)?.f_add(&self.position2)?;
         for layer in &self.transformer2 {
             x = layer.forward(x, None)?;
         }
@@ -180,16 +172,9 @@ impl PosePredictor {
         let (stride, padding) = ([self.config.stride], [self.config.padding]);
         let (encode, decode) = (&self.encode, &self.decode);
         x.f_transpose(1, 2)?
-            .f_conv1d(
-                &*encode.weight,
-                Some(&*encode.bias),
-                stride,
-                padding,
-                [1],
-                1,
-            )?
+            .f_conv1d(&encode.weight, Some(&*encode.bias), stride, padding, [1], 1)?
             .f_conv_transpose1d(
-                &*decode.weight,
+                &decode.weight,
                 Some(&*decode.bias),
                 stride,
                 padding,
@@ -198,7 +183,7 @@ impl PosePredictor {
                 [1],
             )?
             .f_transpose(1, 2)?
-            .f_contiguous(tch::MemoryFormat::Contiguous)
+            .f_contiguous()
     }
 
     /// What tokens `[batch, frames, width]`, without the class token, say.
@@ -316,125 +301,5 @@ impl Convolution {
             weight: weights.get("weight", &[width, width, kernel])?,
             bias: weights.get("bias", &[width])?,
         })
-    }
-}
-
-/// Self-attention and a perceptron, each behind a normalisation.
-struct Layer {
-    attention_norm: LayerNorm,
-    qkv: Linear,
-    out: Option<Linear>,
-    mlp_norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-    heads: i64,
-    head_width: i64,
-}
-
-impl Layer {
-    fn load(weights: &Weights, config: &PredictorConfig) -> Result<Self, WeightsError> {
-        let (width, inner) = (config.width, config.heads * config.head_width);
-        let [attention, mlp] = [0, 1].map(|part| weights.sub(part));
-        let net = mlp.sub("fn").sub("net");
-        let projects = !(config.heads == 1 && config.head_width == width);
-        let out = attention.sub("fn").sub("to_out").sub(0);
-        Ok(Self {
-            attention_norm: LayerNorm::load(&attention.sub("norm"), width, NORM_EPS)?,
-            qkv: Linear::load(&attention.sub("fn").sub("to_qkv"), width, 3 * inner, false)?,
-            out: projects
-                .then(|| Linear::load(&out, inner, width, true))
-                .transpose()?,
-            mlp_norm: LayerNorm::load(&mlp.sub("norm"), width, NORM_EPS)?,
-            fc1: Linear::load(&net.sub(0), width, config.hidden, true)?,
-            fc2: Linear::load(&net.sub(3), config.hidden, width, true)?,
-            heads: config.heads,
-            head_width: config.head_width,
-        })
-    }
-
-    /// `unseen` is `[batch, tokens]`: tokens that nobody looks at.
-    fn forward(&self, x: Tensor, unseen: Option<&Tensor>) -> Result<Tensor, TchError> {
-        let seen = self.look(&self.attention_norm.forward(&x)?, unseen)?;
-        let x = match &self.out {
-            Some(out) => out.forward_add(&seen, x)?,
-            None => x.f_add(&seen)?,
-        };
-        let hidden = self.fc1.forward_gelu(&self.mlp_norm.forward(&x)?)?;
-        self.fc2.forward_add(&hidden, x)
-    }
-
-    fn look(&self, x: &Tensor, unseen: Option<&Tensor>) -> Result<Tensor, TchError> {
-        let (batch, tokens, _) = x.size3()?;
-        let split = [batch, tokens, 3, self.heads, self.head_width];
-        let qkv = self.qkv.forward(x)?.f_reshape(split)?;
-        let qkv = qkv.f_permute([2, 0, 3, 1, 4])?;
-        let (q, k, v) = (qkv.f_get(0)?, qkv.f_get(1)?, qkv.f_get(2)?);
-        let scale = (self.head_width as f64).powf(-0.5);
-        let mut scores = q.f_matmul(&k.f_transpose(-1, -2)?)?.f_mul_scalar(scale)?;
-        if let Some(unseen) = unseen {
-            let mask = unseen.f_reshape([batch, 1, 1, tokens])?;
-            scores = scores.f_masked_fill_(&mask, UNSEEN_SCORE)?;
-        }
-        scores
-            .f_softmax(-1, None::<Kind>)?
-            .f_matmul(&v)?
-            .f_transpose(1, 2)?
-            .f_reshape([batch, tokens, self.heads * self.head_width])
-    }
-}
-
-/// Tokens to bodies, refined from the mean body in three steps.
-struct Body {
-    fc1: Linear,
-    fc2: Linear,
-    pose: Linear,
-    betas: Linear,
-    camera: Linear,
-    /// `[1, 157]`: mean pose, shape and camera.
-    start: Tensor,
-}
-
-impl Body {
-    fn load(weights: &Weights, inputs: i64) -> Result<Self, WeightsError> {
-        let hidden = weights
-            .shape("fc1.bias")
-            .and_then(|shape| shape.first().copied())
-            .unwrap_or(1024);
-        let body = POSE6D + BETAS + CAMERA;
-        let linear =
-            |name: &str, inputs, outputs| Linear::load(&weights.sub(name), inputs, outputs, true);
-        let start = |name: &str, count| weights.get(name, &[1, count]);
-        let start = [
-            start("init_body_pose", POSE6D)?,
-            start("init_betas", BETAS)?,
-            start("init_cam", CAMERA)?,
-        ];
-        Ok(Self {
-            fc1: linear("fc1", inputs + body, hidden)?,
-            fc2: linear("fc2", hidden, hidden)?,
-            pose: linear("decpose", hidden, POSE6D)?,
-            betas: linear("decshape", hidden, BETAS)?,
-            camera: linear("deccam", hidden, CAMERA)?,
-            start: Tensor::f_cat(&start.each_ref().map(|part| &**part), 1)?,
-        })
-    }
-
-    /// `[tokens, width]` to rotation matrices and betas, `[tokens, 226]`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let tokens = x.size2()?.0;
-        let mut body = self.start.f_expand([tokens, -1], false)?;
-        for _ in 0..ITERATIONS {
-            let joined = Tensor::f_cat(&[x, &body], 1)?;
-            let hidden = self.fc1.forward(&joined)?.f_relu_()?;
-            let hidden = self.fc2.forward(&hidden)?.f_relu_()?;
-            let change = [&self.pose, &self.betas, &self.camera]
-                .map(|layer| layer.forward(&hidden))
-                .into_iter()
-                .collect::<Result<Vec<_>, _>>()?;
-            body = body.f_add(&Tensor::f_cat(&change, 1)?)?;
-        }
-        let pose6d = body.f_narrow(1, 0, POSE6D)?.f_reshape([tokens, -1, 6])?;
-        let turned = rotations(&pose6d)?.f_reshape([tokens, -1])?;
-        Tensor::f_cat(&[turned, body.f_narrow(1, POSE6D, BETAS)?], 1)
     }
 }

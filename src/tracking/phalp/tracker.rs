@@ -9,13 +9,15 @@ use super::texture::Texture;
 use super::track::{Prediction, State, Track};
 use crate::tracking::assignment::assign;
 
+/// Of each track, the pose expected next; `None`: as it was.
+pub type Poses = Vec<Option<Arc<[f32]>>>;
+
 /// What the tracker asks of networks; without them poses stay and textures are not compared.
 pub trait Networks {
     type Error;
 
-    /// The pose of each track in the frame after next to its last detection plus `unseen`;
-    /// `None`: as it was.
-    fn poses(&mut self, tracks: &[&Track]) -> Result<Vec<Option<Arc<[f32]>>>, Self::Error>;
+    /// The pose of each track one frame after the last it was unseen in.
+    fn poses(&mut self, tracks: &[&Track]) -> Result<Poses, Self::Error>;
 
     /// How unlike two people look where both maps saw them: the squared distance of their
     /// embeddings' thousandths, times 100.
@@ -31,7 +33,7 @@ pub struct NoNetworks;
 impl Networks for NoNetworks {
     type Error = std::convert::Infallible;
 
-    fn poses(&mut self, tracks: &[&Track]) -> Result<Vec<Option<Arc<[f32]>>>, Self::Error> {
+    fn poses(&mut self, tracks: &[&Track]) -> Result<Poses, Self::Error> {
         Ok(vec![None; tracks.len()])
     }
 
@@ -142,7 +144,7 @@ impl Tracker {
                 for prediction in track.predictions() {
                     let motion = motion(weights, prediction, detection);
                     // Appearance only adds: the networks need not look at pairs beyond hope.
-                    if !(motion <= self.config.most) {
+                    if motion.is_nan() || motion > self.config.most {
                         continue;
                     }
                     match (&prediction.texture, &detection.texture) {
