@@ -7,5 +7,6 @@ pub mod cost;
 pub mod motion;
 pub mod observation;
 pub mod one_euro;
+pub mod phalp;
 pub mod tracker;
 pub mod tracklet;
