@@ -4,6 +4,7 @@ pub mod assignment;
 pub mod bones;
 pub mod config;
 pub mod cost;
+pub mod infill;
 pub mod motion;
 pub mod observation;
 pub mod one_euro;
