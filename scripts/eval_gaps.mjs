@@ -18,7 +18,7 @@ import pose4d from '../index.js'
 /** Frames seen between two gaps, enough to be followed again. */
 const SEEN_BETWEEN = 20
 /** A record is right if its joints are within this of the truth on average, millimetres … */
-const RIGHT_MM = 100
+const RIGHT_MM = 150
 /** … and its box lies on the true one by this part. */
 const RIGHT_OVERLAP = 0.5
 const BINS = 5
@@ -159,7 +159,9 @@ const curves = Object.fromEntries(
 )
 if (options.json) console.log(JSON.stringify({ rows, curves }, null, 2))
 else {
-  console.log('| gap, frames | people hidden | not covered (online, offline) | last pose held | predicted | interpolated | better than held |')
+  console.log(
+    '| gap, frames | people hidden | not covered (online, offline) | last pose held | predicted | interpolated | better than held |',
+  )
   console.log('|---|---|---|---|---|---|---|')
   const mm = (value) => `${value.toFixed(1)} mm`
   for (const row of rows)

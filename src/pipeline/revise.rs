@@ -11,8 +11,9 @@ use crate::tracking::infill::{Gap, Posture};
 
 /// Seconds between the two sights that a velocity is taken from: neighbours tremble too much.
 const BASELINE: f64 = 0.08;
-/// Frames after which an interpolated record, counted to the nearer side, is worth 1/e.
-const DECAY_FRAMES: f64 = 20.0;
+/// Frames after which an interpolated record, counted to the nearer side, is worth 1/e: about so
+/// many are within 150 mm of the truth (scripts/eval_gaps.mjs, docs/results.md).
+const DECAY_FRAMES: f64 = 10.0;
 
 /// Somebody seen: the frame's place in the list, its time, and the record.
 #[derive(Clone, Debug)]
