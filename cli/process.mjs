@@ -44,7 +44,7 @@ export const process_ = {
     overlay: {
       type: 'string',
       value: 'file',
-      text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder',
+      text: 'draw results: a picture (.png, .jpg), a video (.mp4, .webm) or a folder',
     },
     json: { type: 'boolean', text: 'print the summary as JSON' },
     model: {
@@ -111,7 +111,7 @@ export const process_ = {
     fps: {
       type: 'string',
       value: 'n',
-      text: 'resample a video to this rate; rate of an image clip (default 30)',
+      text: 'take at most n frames a second of a video; rate of an image clip (default 30)',
     },
     quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
   },
@@ -169,6 +169,9 @@ function readConfig(values) {
   }
 }
 
+/** A video that cannot be read to its end. */
+const ENDINGS = new Set(['ERR_POSE4D_VIDEO_TRUNCATED', 'ERR_POSE4D_FFMPEG'])
+
 const samePath = (a, b) => {
   try {
     return realpathSync(a) === realpathSync(b)
@@ -210,7 +213,6 @@ async function run(
         render: addon.renderOverlay,
         inputs,
         fps: source.fps,
-        drawing: { boxes: true, ids: true, angles: true },
       })
     engine = await openEngine(addon, config)
     const sinks = {
@@ -227,9 +229,10 @@ async function run(
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
-    await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
-    report(sinks, source, values, interrupt, { stdout, stderr })
+    const ending = await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
+    report(sinks, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
+    if (ending) throw ending
     return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
   } catch (error) {
     if (interrupt.aborted && error.name === 'AbortError') return interrupt.exitCode
@@ -258,31 +261,19 @@ function header(engine, source, values, inputs) {
   }
 }
 
-/** Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. */
+/**
+ * Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. What is
+ * wrong with the end of a video is answered: everything before it is there.
+ */
 async function pump(engine, source, sinks, interrupt, mesh) {
   const { output, overlay, summary, progress } = sinks
-  const pending = new Map()
-  async function* frames() {
-    for await (const frame of source.frames(interrupt.signal)) {
-      if (interrupt.aborted) return
-      pending.set(frame.frameNumber, frame)
-      yield frame
-    }
-  }
   let complete = false
   try {
-    for await (const result of engine.stream(frames(), {
-      signal: interrupt.signal,
-      tracking: source.tracking,
-      mesh,
-      ...(source.fps && { fps: source.fps }),
-    })) {
-      const frame = pending.get(result.frameNumber)
-      pending.delete(result.frameNumber)
-      const name = source.nameOf(frame)
-      summary.add(result, name)
-      await output?.write(result, source.extraOf(frame))
-      await overlay?.write(frame, result, frame.frameNumber)
+    const { signal } = interrupt
+    for await (const { result, extra } of source.results(engine, { signal, mesh, overlay })) {
+      const name = source.nameOf(result)
+      summary.add(result, name, extra)
+      await output?.write(result, extra)
       if (sinks.photo) {
         progress.clear()
         sinks.photo(photoText(name, result))
@@ -291,6 +282,7 @@ async function pump(engine, source, sinks, interrupt, mesh) {
     }
     complete = !interrupt.aborted
   } catch (error) {
+    if (ENDINGS.has(error.code) && summary.frames > 0) return error
     if (!interrupt.aborted) throw error
   } finally {
     progress.clear()
@@ -299,14 +291,13 @@ async function pump(engine, source, sinks, interrupt, mesh) {
   }
 }
 
-function report({ summary, overlay }, source, values, interrupt, { stdout, stderr }) {
+function report({ summary, overlay }, values, interrupt, { stdout, stderr }) {
   const toStdout = values.out !== '-'
   const text = values.json
     ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
     : summary.text()
   if (toStdout) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
-  for (const line of source.damage) stderr.write(`Warning: ffmpeg says of the video: ${line}\n`)
   if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')
   if (values.quiet) return
   if (values.out && values.out !== '-') stderr.write(`Wrote ${values.out}\n`)

@@ -1,11 +1,13 @@
 'use strict'
-// PoseEngine and PoseClip: the addon's halves, with signals, errors and streams.
+// PoseEngine and PoseClip: the addon's halves, with signals, errors, streams and videos.
 
 const { loadNative } = require('./native.cjs')
 const { call } = require('./call.cjs')
 const { fromNative, native } = require('./errors.cjs')
 const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
+const { Summary } = require('./summary.cjs')
+const { PoseVideo } = require('./video/video.cjs')
 
 /** Frames on their way in a stream beyond those on the workers: decoded, or waiting for it. */
 const READ_AHEAD = 9
@@ -16,16 +18,41 @@ function checkKey(key, how) {
   if (key !== KEY) throw new TypeError(`Illegal constructor: use ${how}`)
 }
 
+/** What is to be known of a call's frames when its results are there; they may have changed by then. */
+function given(frames, fps) {
+  if (!Array.isArray(frames)) return []
+  return Array.from(frames, (frame) => {
+    try {
+      const { frameNumber, timestampMs } = frame
+      return { frameNumber, timestampMs: timestampMs ?? (1000 * frameNumber) / fps }
+    } catch {
+      return {}
+    }
+  })
+}
+
 class PoseClip {
   #native
+  #settings
+  #summary
 
-  constructor(key, nativeClip) {
+  constructor(key, nativeClip, settings, vertices) {
     checkKey(key, 'engine.openClip()')
     this.#native = nativeClip
+    this.#settings = { fps: 30, mesh: true, ...settings }
+    this.#summary = new Summary({ vertices, tracking: settings?.tracking })
   }
 
   async processFrames(frames, options) {
-    return call(options, (job, rest) => this.#native.process(job, frames, rest))
+    const about = given(frames, this.#settings.fps)
+    const results = await call(options, (job, rest) => this.#native.process(job, frames, rest))
+    this.#summary.addCall(about, results, { mesh: options?.mesh ?? this.#settings.mesh })
+    return results
+  }
+
+  /** Of the calls that were answered; one that rejects leaves no trace in a clip. */
+  summary() {
+    return this.#summary.report()
   }
 }
 
@@ -33,6 +60,7 @@ class PoseEngine {
   #native
   #closing
   #faces
+  #vertices
 
   constructor(key, nativeEngine) {
     checkKey(key, 'createEngine()')
@@ -44,14 +72,19 @@ class PoseEngine {
   }
 
   openClip(options) {
-    return new PoseClip(
-      KEY,
-      native(() => this.#native.openClip(options)),
-    )
+    const clip = native(() => this.#native.openClip(options))
+    return new PoseClip(KEY, clip, options, () => this.#meshVertices())
   }
 
   stream(frames, options) {
     return stream(this.#native, frames, options, this.health().threads + READ_AHEAD)
+  }
+
+  processVideo(path, options) {
+    return new PoseVideo(path, options, {
+      stream: (frames, rest) => this.stream(frames, rest),
+      vertices: () => this.#meshVertices(),
+    })
   }
 
   async warmup(options) {
@@ -66,6 +99,13 @@ class PoseEngine {
   get meshFaces() {
     this.#faces ??= native(() => this.#native.meshFaces())
     return this.#faces ?? null
+  }
+
+  /** How many vertices a mesh has: those that its triangles name; 0 for a model without. */
+  #meshVertices() {
+    const faces = this.meshFaces
+    if (faces) this.#vertices ??= faces.reduce((most, vertex) => Math.max(most, vertex), -1) + 1
+    return this.#vertices ?? 0
   }
 
   async close() {
@@ -103,4 +143,4 @@ async function createEngine(config) {
   }
 }
 
-module.exports = { PoseClip, PoseEngine, createEngine }
+module.exports = { PoseClip, PoseEngine, PoseVideo, createEngine }

@@ -1,0 +1,157 @@
+'use strict'
+// ffmpeg's account of its work, line by line, made into frames in the order of their time: which packets
+// went in, which frames came out of the decoder, which of them damaged, which go down the pipe.
+
+const { ratio } = require('./probe.cjs')
+
+/** Times, seconds, that are nearer than this are the same. */
+const SAME = 1e-6
+/** Frames decoded and not yet piped that are remembered: filters hold a few, sampling skips many. */
+const MOST_REMEMBERED = 4096
+
+const DEMUXED = /demuxer -> .*type:video .*\bpkt_pts:(-?\d+|NOPTS)/
+const DECODED = /decoder -> .*\btime_base:(\d+\/\d+)/
+const STAMP = /\b(?:best_effort_ts|pts):(-?\d+)/
+const DAMAGED = /corrupt decoded frame/
+const REFUSED = /Error (?:while decoding|submitting packet)/
+const DAMAGE = /\[(?:error|fatal)\]|corrupt input packet|Packet corrupt/
+const CUT = /partial file|ended prematurely|premature end|unexpected end of file|truncated/i
+
+/**
+ * Hand it every line (`read`), then `close`. `next` gives, ascending by time, `{ number, seconds, width,
+ * height, damaged }` for each frame that is in the pipe, and `{ number, seconds, lost: true }` for each that
+ * could not be decoded at all.
+ */
+class FrameLog {
+  /** Lines that say the file ends before its end. */
+  cut
+  demuxed = 0
+  #tick
+  #start
+  #number
+  #waiting = []
+  #ready = []
+  #closed = false
+  #showBase
+  /** Times of packets from which no frame came yet. */
+  #packets = []
+  #decoded = []
+  #lost = []
+  #damaged = false
+  #refused = 0
+  #anyDamage = false
+  #any = false
+  /** Some packets make no frame although nothing is wrong, as VP8's hidden ones. */
+  #hidden = false
+
+  /** `tick`: seconds, of the packets' stamps. `number`: of the first frame from `start` on. */
+  constructor({ tick, start = Number.NEGATIVE_INFINITY, number = 0 }) {
+    this.#tick = tick
+    this.#start = start
+    this.#number = number
+  }
+
+  /** True where the line was for us. */
+  read(line) {
+    if (line.includes('showinfo')) this.#shown(line)
+    else if (line.includes('demuxer -> ')) this.#packet(line)
+    else if (line.includes('decoder -> ')) this.#frame(line)
+    else if (/(?:muxer|filter\w*|encoder|tsfixup|ffmpeg) (?:->|<-) /.test(line)) return true
+    else return this.#complaint(line)
+    return true
+  }
+
+  #complaint(line) {
+    if (CUT.test(line)) this.cut ??= line
+    if (DAMAGED.test(line)) this.#damaged = true
+    if (REFUSED.test(line)) this.#refused += 1
+    if (DAMAGED.test(line) || DAMAGE.test(line)) this.#anyDamage = true
+    return false
+  }
+
+  #packet(line) {
+    const [, stamp] = DEMUXED.exec(line) ?? []
+    if (stamp === undefined) return
+    this.demuxed += 1
+    if (stamp !== 'NOPTS') this.#packets.push(Number(stamp) * this.#tick)
+    if (this.#packets.length > MOST_REMEMBERED) this.#packets.shift()
+  }
+
+  #frame(line) {
+    const [, base] = DECODED.exec(line) ?? []
+    const [, stamp] = STAMP.exec(line.replace('frame_pts', 'pts')) ?? []
+    const damaged = this.#damaged
+    this.#damaged = false
+    if (base === undefined || stamp === undefined) return
+    const seconds = Number(stamp) * ratio(base)
+    this.#missing(seconds)
+    this.#any = true
+    if (seconds < this.#start - SAME) return
+    this.#decoded.push({ seconds, damaged, number: this.#number++ })
+    if (this.#decoded.length > MOST_REMEMBERED) this.#decoded.shift()
+  }
+
+  /** Packets before `seconds` will make no frame any more. */
+  #missing(seconds) {
+    const gone = this.#packets.filter((time) => time < seconds - SAME).sort((a, b) => a - b)
+    this.#packets = this.#packets.filter((time) => time > seconds + SAME)
+    let most = this.#hidden ? this.#refused : gone.length
+    this.#refused = 0
+    // Before the first frame there are packets that are not to be shown.
+    if (!this.#anyDamage) this.#hidden ||= this.#any && gone.length > 0
+    else
+      for (const time of gone)
+        if (time >= this.#start - SAME && most-- > 0)
+          this.#lost.push({ number: this.#number++, seconds: time, lost: true })
+  }
+
+  #shown(line) {
+    const base = /config in time_base: (\d+\/\d+)/.exec(line)
+    if (base) this.#showBase = ratio(base[1])
+    const size = / s:(\d+)x(\d+)/.exec(line)
+    if (!size) return
+    // Not its `pts_time`: that has six digits only, too few for a long video.
+    const stamp = / pts:\s*(-?\d+)/.exec(line)
+    const seconds = stamp && this.#showBase ? Number(stamp[1]) * this.#showBase : undefined
+    const found = this.#decoded.findIndex((frame) => Math.abs(frame.seconds - seconds) < SAME)
+    const known = found >= 0 ? this.#decoded.splice(0, found + 1).at(-1) : undefined
+    this.#releaseLost(seconds)
+    this.#give({
+      seconds,
+      number: known?.number,
+      damaged: known?.damaged ?? false,
+      width: Number(size[1]),
+      height: Number(size[2]),
+    })
+  }
+
+  #releaseLost(before = Number.POSITIVE_INFINITY) {
+    const due = this.#lost.filter(({ seconds }) => seconds < before)
+    this.#lost = this.#lost.filter(({ seconds }) => !(seconds < before))
+    for (const lost of due) this.#give(lost)
+  }
+
+  #give(frame) {
+    const waiting = this.#waiting.shift()
+    if (waiting) waiting(frame)
+    else this.#ready.push(frame)
+  }
+
+  /** `whole`: ffmpeg came to the end of the file, so that what has not come out never will. */
+  close({ whole }) {
+    if (this.#closed) return
+    if (whole) {
+      this.#missing(Number.POSITIVE_INFINITY)
+      this.#releaseLost()
+    }
+    this.#closed = true
+    for (const waiting of this.#waiting.splice(0)) waiting(undefined)
+  }
+
+  next() {
+    if (this.#ready.length > 0 || this.#closed) return Promise.resolve(this.#ready.shift())
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+}
+
+module.exports = { FrameLog }
