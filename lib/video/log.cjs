@@ -9,11 +9,27 @@ const SAME = 1e-6
 /** Frames decoded and not yet piped that are remembered: filters hold a few, sampling skips many. */
 const MOST_REMEMBERED = 4096
 
-const DEMUXED = /demuxer -> .*type:video .*\bpkt_pts:(-?\d+|NOPTS)/
-const DECODED = /decoder -> .*\btime_base:(\d+\/\d+)/
-const STAMP = /\b(?:best_effort_ts|pts):(-?\d+)/
-const DAMAGED = /corrupt decoded frame/
-const REFUSED = /Error (?:while decoding|submitting packet)/
+/**
+ * What is looked for, anywhere in a line: ffmpeg's threads break into one another's lines, though never into
+ * one message. The demuxer's packets, the decoder's frames, the filter's ticks, the filter's frames, and two
+ * complaints that concern one frame.
+ */
+const MESSAGES = new RegExp(
+  [
+    /demuxer -> ist_index:\S+ type:video .*?\bpkt_pts:(?<packet>-?\d+|NOPTS)/,
+    /decoder -> (?<frame>.*?) time_base:(?<base>\d+\/\d+)/,
+    /config in time_base: (?<ticks>\d+\/\d+)/,
+    /\bn:\s*\d+ pts:\s*(?<shown>-?\d+|NOPTS) .*?\bs:(?<width>\d+)x(?<height>\d+)/,
+    /(?<damaged>corrupt decoded frame)/,
+    /(?<refused>Error (?:while decoding|submitting packet))/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+)
+/** What only fills the log. */
+const NOISE = /(?:muxer|filter\w*|encoder|tsfixup|ffmpeg) (?:->|<-) |showinfo/
+const STAMP = /\b(?:best_effort_ts|(?:frame_)?pts):(-?\d+)/
 const DAMAGE = /\[(?:error|fatal)\]|corrupt input packet|Packet corrupt/
 const CUT = /partial file|ended prematurely|premature end|unexpected end of file|truncated/i
 
@@ -53,36 +69,38 @@ class FrameLog {
 
   /** True where the line was for us. */
   read(line) {
-    if (line.includes('showinfo')) this.#shown(line)
-    else if (line.includes('demuxer -> ')) this.#packet(line)
-    else if (line.includes('decoder -> ')) this.#frame(line)
-    else if (/(?:muxer|filter\w*|encoder|tsfixup|ffmpeg) (?:->|<-) /.test(line)) return true
-    else return this.#complaint(line)
-    return true
-  }
-
-  #complaint(line) {
     if (CUT.test(line)) this.cut ??= line
-    if (DAMAGED.test(line)) this.#damaged = true
-    if (REFUSED.test(line)) this.#refused += 1
-    if (DAMAGED.test(line) || DAMAGE.test(line)) this.#anyDamage = true
-    return false
+    if (DAMAGE.test(line)) this.#anyDamage = true
+    let ours = false
+    for (const { groups } of line.matchAll(MESSAGES)) {
+      ours ||= !groups.refused && !groups.damaged
+      this.#message(groups)
+    }
+    return ours || NOISE.test(line)
   }
 
-  #packet(line) {
-    const [, stamp] = DEMUXED.exec(line) ?? []
-    if (stamp === undefined) return
+  #message({ packet, frame, base, ticks, shown, width, height, damaged, refused }) {
+    if (packet !== undefined) this.#packet(packet)
+    else if (base !== undefined) this.#frame(STAMP.exec(frame)?.[1], base)
+    else if (ticks !== undefined) this.#showBase = ratio(ticks)
+    else if (shown !== undefined) this.#shown(shown, Number(width), Number(height))
+    else {
+      this.#anyDamage = true
+      if (damaged) this.#damaged = true
+      if (refused) this.#refused += 1
+    }
+  }
+
+  #packet(stamp) {
     this.demuxed += 1
     if (stamp !== 'NOPTS') this.#packets.push(Number(stamp) * this.#tick)
     if (this.#packets.length > MOST_REMEMBERED) this.#packets.shift()
   }
 
-  #frame(line) {
-    const [, base] = DECODED.exec(line) ?? []
-    const [, stamp] = STAMP.exec(line.replace('frame_pts', 'pts')) ?? []
+  #frame(stamp, base) {
     const damaged = this.#damaged
     this.#damaged = false
-    if (base === undefined || stamp === undefined) return
+    if (stamp === undefined) return
     const seconds = Number(stamp) * ratio(base)
     this.#missing(seconds)
     this.#any = true
@@ -105,14 +123,9 @@ class FrameLog {
           this.#lost.push({ number: this.#number++, seconds: time, lost: true })
   }
 
-  #shown(line) {
-    const base = /config in time_base: (\d+\/\d+)/.exec(line)
-    if (base) this.#showBase = ratio(base[1])
-    const size = / s:(\d+)x(\d+)/.exec(line)
-    if (!size) return
+  #shown(stamp, width, height) {
     // Not its `pts_time`: that has six digits only, too few for a long video.
-    const stamp = / pts:\s*(-?\d+)/.exec(line)
-    const seconds = stamp && this.#showBase ? Number(stamp[1]) * this.#showBase : undefined
+    const seconds = stamp !== 'NOPTS' && this.#showBase ? Number(stamp) * this.#showBase : undefined
     const found = this.#decoded.findIndex((frame) => Math.abs(frame.seconds - seconds) < SAME)
     const known = found >= 0 ? this.#decoded.splice(0, found + 1).at(-1) : undefined
     this.#releaseLost(seconds)
@@ -120,8 +133,8 @@ class FrameLog {
       seconds,
       number: known?.number,
       damaged: known?.damaged ?? false,
-      width: Number(size[1]),
-      height: Number(size[2]),
+      width,
+      height,
     })
   }
 

@@ -13,7 +13,8 @@ const RUN_UP = 1
 const CUT_SECONDS = 0.5
 const CUT_FRAMES = 2
 
-const round3 = (value) => Math.round(value * 1000) / 1000
+// Plus 0: no frame is at -0.
+const round3 = (value) => Math.round(value * 1000) / 1000 + 0
 
 /** ffmpeg's expression for the frames that are wanted; times are those of the file. */
 function selection({ start, every, fps }, from) {
@@ -117,7 +118,7 @@ class VideoReader {
     if (start > RUN_UP)
       args.push('-noaccurate_seek', '-seek_timestamp', '1', '-ss', String(from - RUN_UP))
     args.push('-i', asFile(this.#path), '-map', '0:V:0', '-vf', filters)
-    args.push(...passthroughFlags(version), '-autoscale', '0')
+    args.push(...passthroughFlags(version), '-noautoscale')
     args.push('-pix_fmt', 'rgb24', '-f', 'rawvideo', 'pipe:1')
     const reader = startFfmpeg(args, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -139,7 +140,7 @@ class VideoReader {
     if (code !== 0) {
       this.ending = videoError(
         FFMPEG,
-        `ffmpeg could not read ${this.#path} to its end, only to ${done.toFixed(2)} s: ${errors.at(0) ?? `exit code ${code}`}`,
+        `ffmpeg could not read ${this.#path} ${done < 0 ? 'at all' : `beyond ${done.toFixed(2)} s`}: ${errors.at(0) ?? `exit code ${code}`}`,
       )
       return
     }
@@ -158,9 +159,11 @@ class VideoReader {
     const { end, start } = this.#options
     const { declared, origin, start: first } = this.#info.stream
     if (end !== undefined) return undefined
-    if (start === 0 && declared.frames && this.#log.demuxed > 0) {
-      const missing = declared.frames - this.#log.demuxed
-      if (missing > 0) return `${this.#log.demuxed} of ${declared.frames} frames`
+    // Other containers' counts are not to be relied on.
+    const counted = this.#info.container?.startsWith('mov') ? declared.frames : undefined
+    if (start === 0 && counted && this.#log.demuxed > 0) {
+      const { demuxed } = this.#log
+      if (demuxed < counted) return `${demuxed} of ${counted} frames`
     }
     const length = lastSeconds - Math.max(first, origin)
     const slack = CUT_SECONDS + (CUT_FRAMES * this.#options.every) / (this.#info.fps ?? USUAL_RATE)
