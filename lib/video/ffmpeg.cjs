@@ -45,7 +45,7 @@ const passthroughFlags = (version) =>
 /** Spelled so that ffmpeg takes it as a file whatever its name (`concat:…`, `-x`, `http:…`). */
 const asFile = (path) => `file:${path}`
 
-/** What ffprobe prints for these arguments, line by line to `onLine`; resolves to its last complaint, if any. */
+/** What ffprobe prints for these arguments, line by line to `onLine`; resolves to `{ code, problem }`. */
 function ffprobe(args, { onLine, signal }) {
   return new Promise((resolve, reject) => {
     const child = spawn('ffprobe', ['-v', 'error', ...args], {
@@ -73,8 +73,7 @@ function ffprobe(args, { onLine, signal }) {
       signal?.removeEventListener('abort', kill)
       if (signal?.aborted) return reject(signal.reason)
       if (rest) onLine(rest)
-      const problem = complaint.trim().split('\n').at(-1)
-      resolve({ code, problem: problem || undefined })
+      resolve({ code, problem: complaint.trim() || undefined })
     })
   })
 }

@@ -8,6 +8,8 @@ const { ratio } = require('./probe.cjs')
 const SAME = 1e-6
 /** Frames decoded and not yet piped that are remembered: filters hold a few, sampling skips many. */
 const MOST_REMEMBERED = 4096
+/** What the demuxer complains of shows in a frame that comes out of the decoder at most so much later. */
+const SHAKEN_FRAMES = 64
 
 /**
  * What is looked for, anywhere in a line: ffmpeg's threads break into one another's lines, though never into
@@ -59,10 +61,18 @@ class FrameLog {
   #any = false
   /** Some packets make no frame although nothing is wrong, as VP8's hidden ones. */
   #hidden = false
+  /** Frames that may still come late after damage was last heard of. */
+  #shaken = 0
+  #step
+  #last
 
-  /** `tick`: seconds, of the packets' stamps. `number`: of the first frame from `start` on. */
-  constructor({ tick, start = Number.NEGATIVE_INFINITY, number = 0 }) {
+  /**
+   * `tick`: seconds, of the packets' stamps. `number`: of the first frame from `start` on. `step`: seconds
+   * from frame to frame, where that is always the same.
+   */
+  constructor({ tick, step, start = Number.NEGATIVE_INFINITY, number = 0 }) {
     this.#tick = tick
+    this.#step = step
     this.#start = start
     this.#number = number
   }
@@ -70,7 +80,10 @@ class FrameLog {
   /** True where the line was for us. */
   read(line) {
     if (CUT.test(line)) this.cut ??= line
-    if (DAMAGE.test(line)) this.#anyDamage = true
+    if (DAMAGE.test(line)) {
+      this.#anyDamage = true
+      this.#shaken = SHAKEN_FRAMES
+    }
     let ours = false
     for (const { groups } of line.matchAll(MESSAGES)) {
       ours ||= !groups.refused && !groups.damaged
@@ -104,23 +117,39 @@ class FrameLog {
     const seconds = Number(stamp) * ratio(base)
     this.#missing(seconds)
     this.#any = true
+    this.#gap(seconds)
     if (seconds < this.#start - SAME) return
     this.#decoded.push({ seconds, damaged, number: this.#number++ })
     if (this.#decoded.length > MOST_REMEMBERED) this.#decoded.shift()
+  }
+
+  /** Where the container itself is damaged, frames are missing of which not even packets were seen. */
+  #gap(seconds) {
+    const from = this.#last
+    this.#last = seconds
+    if (this.#shaken-- <= 0 || from === undefined || this.#step === undefined) return
+    const steps = Math.min(Math.round((seconds - from) / this.#step), MOST_REMEMBERED)
+    for (let i = 1; i < steps; i++) this.#lose(from + (i / steps) * (seconds - from))
+  }
+
+  #lose(seconds) {
+    if (seconds < this.#start - SAME) return
+    this.#lost.push({ number: this.#number++, seconds, lost: true })
   }
 
   /** Packets before `seconds` will make no frame any more. */
   #missing(seconds) {
     const gone = this.#packets.filter((time) => time < seconds - SAME).sort((a, b) => a - b)
     this.#packets = this.#packets.filter((time) => time > seconds + SAME)
-    let most = this.#hidden ? this.#refused : gone.length
+    const most = this.#hidden ? this.#refused : gone.length
     this.#refused = 0
     // Before the first frame there are packets that are not to be shown.
     if (!this.#anyDamage) this.#hidden ||= this.#any && gone.length > 0
     else
-      for (const time of gone)
-        if (time >= this.#start - SAME && most-- > 0)
-          this.#lost.push({ number: this.#number++, seconds: time, lost: true })
+      for (const time of gone.slice(0, most)) {
+        this.#gap(time)
+        this.#lose(time)
+      }
   }
 
   #shown(stamp, width, height) {

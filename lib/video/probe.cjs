@@ -11,6 +11,8 @@ const SCAN_BYTES = 64 << 20
 const FREE_CLOCK = /^(mpegts|mpeg|vob|rtp)/
 /** Time steps that differ by less than this, seconds, or two ticks are one rate. */
 const SAME_STEP = 0.002
+/** The share of steps that must be the same for a gap to count as frames that are missing. */
+const MOSTLY = 0.8
 
 /** `30000/1001` as a number; undefined where it is none above 0. */
 function ratio(text) {
@@ -58,16 +60,15 @@ function measure(stamps, tick) {
   if (!stamps) return undefined
   const frames = stamps.length
   const span = (stamps.at(-1) - stamps[0]) * tick
-  let [least, most] = [Number.POSITIVE_INFINITY, 0]
-  for (let i = 1; i < frames; i++) {
-    const step = (stamps[i] - stamps[i - 1]) * tick
-    least = Math.min(least, step)
-    most = Math.max(most, step)
-  }
+  const steps = stamps.slice(1).map((stamp, i) => (stamp - stamps[i]) * tick)
+  steps.sort((a, b) => a - b)
+  const usual = steps[steps.length >> 1]
+  const same = steps.filter((step) => Math.abs(step - usual) <= Math.max(SAME_STEP, 2 * tick))
   return {
     frames,
     fps: span > 0 ? (frames - 1) / span : undefined,
-    variable: most - least > Math.max(SAME_STEP, 2 * tick),
+    variable: same.length < steps.length,
+    step: same.length > MOSTLY * steps.length && usual > 0 ? usual : undefined,
   }
 }
 
@@ -82,6 +83,11 @@ function isVariable(stream, measured) {
   if (measured) return measured.variable
   const [mean, base] = [ratio(stream.avg_frame_rate), ratio(stream.r_frame_rate)]
   return Boolean(mean && base) && Math.abs(mean - base) / base > 0.01
+}
+
+const framesFrom = (frames, guess) => {
+  if (frames !== undefined) return 'container'
+  return guess === undefined ? undefined : 'estimate'
 }
 
 async function checkThere(path) {
@@ -104,7 +110,8 @@ const HINTS = [
 
 function noVideo(path, problem) {
   const hint = HINTS.find(([pattern]) => pattern.test(problem ?? ''))?.[1]
-  const why = problem ? ` (ffprobe: ${problem.replace(asFile(path), path)})` : ''
+  const last = problem?.split('\n').at(-1).replace(asFile(path), path)
+  const why = last ? ` (ffprobe: ${last})` : ''
   return videoError(
     VIDEO_FORMAT,
     `${path} is neither a photo (JPEG, PNG, WebP) nor a video that ffmpeg can read${why}.${hint ? ` ${hint}` : ''}`,
@@ -130,6 +137,7 @@ async function probeVideo(path, { signal } = {}) {
   const declared = { frames: Number(stream.nb_frames) || undefined }
   declared.seconds = declaredSeconds(stream, format)
   const fps = rateOf(stream, measured)
+  const variable = isVariable(stream, measured)
   const seconds = declared.seconds ?? (Number(format?.duration) || undefined)
   const frames = measured?.frames ?? declared.frames
   const guess = seconds && fps ? Math.round(seconds * fps) : undefined
@@ -142,16 +150,17 @@ async function probeVideo(path, { signal } = {}) {
     height: upright ? stream.height : stream.width,
     rotation,
     fps,
-    variableFrameRate: isVariable(stream, measured),
+    variableFrameRate: variable,
     seconds,
     frames: frames ?? guess,
-    framesFrom: frames === undefined ? guess && 'estimate' : measured ? 'count' : 'container',
+    framesFrom: measured ? 'count' : framesFrom(frames, guess),
     stream: {
       timeBase: stream.time_base,
       tick,
       index: stream.index,
       origin,
       declared,
+      step: measured ? measured.step : variable ? undefined : fps && 1 / fps,
       start: Number(stream.start_time) || 0,
       stamps: stamps && Float64Array.from(stamps),
     },

@@ -61,20 +61,20 @@ class VideoReader {
    */
   async *frames() {
     const { start, every, fps, signal, end } = this.#options
-    const { tick, origin } = this.#info.stream
+    const { tick, step, origin } = this.#info.stream
     const from = origin + start
     const number = start > 0 ? await firstNumber(this.#path, this.#info, from, signal) : 0
-    this.#log = new FrameLog({ tick, number, ...(start > 0 && { start: from }) })
+    this.#log = new FrameLog({ tick, step, number, ...(start > 0 && { start: from }) })
     const reader = await this.#open(selection({ start, every, fps }, from), from)
     const bytes = new ByteReader(reader.child.stdout)
-    const step = fps ? 1 / fps : every / (this.#info.fps ?? USUAL_RATE)
+    const pause = fps ? 1 / fps : every / (this.#info.fps ?? USUAL_RATE)
     const taken = new Sampling({ every, fps, number, from })
-    let last = { number: number - 1, seconds: from - step }
+    let last = { number: number - 1, seconds: from - pause }
     let enough = false
     try {
       for (let item = await this.#log.next(); item; item = await this.#log.next()) {
         // One without a stamp, or one that goes back in time, follows its forerunner.
-        const seconds = item.seconds > last.seconds ? item.seconds : last.seconds + step
+        const seconds = item.seconds > last.seconds ? item.seconds : last.seconds + pause
         enough = end !== undefined && seconds >= origin + end - 1e-6
         if (enough) break
         if (item.lost && !taken.wants(item)) continue

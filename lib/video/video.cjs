@@ -83,6 +83,7 @@ class PoseVideo {
 
   /** `engine`: `{ stream(frames, options), vertices() }`. */
   constructor(path, options, engine) {
+    if (!engine?.stream) throw new TypeError('Illegal constructor: use engine.processVideo()')
     this.#options = readOptions(path, options)
     this.#path = path
     this.#engine = engine
