@@ -33,7 +33,7 @@ const MESSAGES = new RegExp(
 const NOISE = /(?:muxer|filter\w*|encoder|tsfixup|ffmpeg) (?:->|<-) |showinfo/
 const STAMP = /\b(?:best_effort_ts|(?:frame_)?pts):(-?\d+)/
 const DAMAGE = /\[(?:error|fatal)\]|corrupt input packet|Packet corrupt/
-const CUT = /partial file|ended prematurely|premature end|unexpected end of file|truncated/i
+const CUT = /\[(?:error|warning)\].*(?:partial file|ended prematurely|premature end)/i
 
 /**
  * Hand it every line (`read`), then `close`. `next` gives, ascending by time, `{ number, seconds, width,
