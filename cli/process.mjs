@@ -215,6 +215,7 @@ async function run(
         fps: source.fps,
       })
     engine = await openEngine(addon, config)
+    const meshWanted = Boolean(values.mesh && values.out)
     const sinks = {
       overlay,
       output:
@@ -222,14 +223,14 @@ async function run(
         (await openOutput(values.out, header(engine, source, values, inputs), {
           lines: values.lines,
         })),
-      summary: new Summary({ tracked: source.tracking }),
+      summary: new Summary({ tracked: source.tracking, engine: meshWanted ? engine : undefined }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
         source.tracking || values.json || values.out === '-'
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
-    const ending = await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
+    const ending = await pump(engine, source, sinks, interrupt, meshWanted)
     report(sinks, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
     if (ending) throw ending
@@ -281,6 +282,7 @@ async function pump(engine, source, sinks, interrupt, mesh) {
       progress.tick({ failed: Boolean(result.errorCode) })
     }
     complete = !interrupt.aborted
+    summary.complete = complete
   } catch (error) {
     if (ENDINGS.has(error.code) && summary.frames > 0) return error
     if (!interrupt.aborted) throw error
@@ -293,9 +295,7 @@ async function pump(engine, source, sinks, interrupt, mesh) {
 
 function report({ summary, overlay }, values, interrupt, { stdout, stderr }) {
   const toStdout = values.out !== '-'
-  const text = values.json
-    ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
-    : summary.text()
+  const text = values.json ? JSON.stringify(summary.toJSON(), null, 2) : summary.text()
   if (toStdout) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
   if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')

@@ -67,11 +67,17 @@ export class Summary {
   timings = new Map()
   processingMs = 0
   modelVersion = null
+  /** Set when the last result was taken. */
+  complete = false
   #started = performance.now()
 
-  constructor({ tracked }) {
+  /** `engine`: whose meshes are to be whole, where there are to be any. */
+  constructor({ tracked, engine }) {
     this.tracked = tracked
-    this.coverage = new certificate.Summary({ tracking: tracked })
+    this.coverage = new certificate.Summary({
+      tracking: tracked,
+      vertices: () => certificate.vertexCount(engine?.meshFaces),
+    })
   }
 
   add(result, name, { timestampMs } = {}) {
@@ -97,8 +103,9 @@ export class Summary {
   toJSON() {
     const seconds = (performance.now() - this.#started) / 1000
     const good = Math.max(this.frames - this.failed, 1)
-    const coverage = this.tracked && this.coverage.report()
+    const coverage = this.tracked && this.coverage.report({ complete: this.complete })
     return {
+      complete: this.complete,
       frames: this.frames,
       failed: this.failed,
       people: this.people,

@@ -6,7 +6,7 @@ const { call } = require('./call.cjs')
 const { fromNative, native } = require('./errors.cjs')
 const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
-const { Summary } = require('./summary.cjs')
+const { Summary, vertexCount } = require('./summary.cjs')
 const { PoseVideo } = require('./video/video.cjs')
 
 /** Frames on their way in a stream beyond those on the workers: decoded, or waiting for it. */
@@ -60,7 +60,6 @@ class PoseEngine {
   #native
   #closing
   #faces
-  #vertices
 
   constructor(key, nativeEngine) {
     checkKey(key, 'createEngine()')
@@ -73,7 +72,7 @@ class PoseEngine {
 
   openClip(options) {
     const clip = native(() => this.#native.openClip(options))
-    return new PoseClip(KEY, clip, options, () => this.#meshVertices())
+    return new PoseClip(KEY, clip, options, () => vertexCount(this.meshFaces))
   }
 
   stream(frames, options) {
@@ -83,7 +82,7 @@ class PoseEngine {
   processVideo(path, options) {
     return new PoseVideo(path, options, {
       stream: (frames, rest) => this.stream(frames, rest),
-      vertices: () => this.#meshVertices(),
+      vertices: () => vertexCount(this.meshFaces),
     })
   }
 
@@ -99,13 +98,6 @@ class PoseEngine {
   get meshFaces() {
     this.#faces ??= native(() => this.#native.meshFaces())
     return this.#faces ?? null
-  }
-
-  /** How many vertices a mesh has: those that its triangles name; 0 for a model without. */
-  #meshVertices() {
-    const faces = this.meshFaces
-    if (faces) this.#vertices ??= faces.reduce((most, vertex) => Math.max(most, vertex), -1) + 1
-    return this.#vertices ?? 0
   }
 
   async close() {

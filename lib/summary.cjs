@@ -207,6 +207,16 @@ class Suspicions {
   }
 }
 
+const counted = new WeakMap()
+
+/** How many vertices a mesh of these triangles has: those that they name; 0 without triangles. */
+function vertexCount(faces) {
+  if (!faces) return 0
+  if (!counted.has(faces))
+    counted.set(faces, faces.reduce((most, vertex) => Math.max(most, vertex), -1) + 1)
+  return counted.get(faces)
+}
+
 const isFiniteArray = (values) => {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false
   return true
@@ -361,4 +371,12 @@ class Summary {
   }
 }
 
-module.exports = { MOST_LISTED, SOURCES, SWITCH_DISTANCE, SWITCH_FRAMES, SWITCH_HEIGHT, Summary }
+module.exports = {
+  MOST_LISTED,
+  SOURCES,
+  SWITCH_DISTANCE,
+  SWITCH_FRAMES,
+  SWITCH_HEIGHT,
+  Summary,
+  vertexCount,
+}

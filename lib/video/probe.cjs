@@ -183,7 +183,7 @@ function expectedFrames(info, { start = 0, end = Number.POSITIVE_INFINITY, every
   const seconds = declared.seconds ?? info.seconds
   if (!seconds || !info.fps) return undefined
   const length = Math.max(0, Math.min(end, seconds) - start)
-  return Math.ceil((length * Math.min(fps ?? info.fps, info.fps)) / every - 1e-6)
+  return Math.max(0, Math.ceil((length * Math.min(fps ?? info.fps, info.fps)) / every - 1e-6))
 }
 
 module.exports = { expectedFrames, probeVideo, ratio, scan }
