@@ -32,7 +32,8 @@ const MESSAGES = new RegExp(
 /** What only fills the log. */
 const NOISE = /(?:muxer|filter\w*|encoder|tsfixup|ffmpeg) (?:->|<-) |showinfo/
 const STAMP = /\b(?:best_effort_ts|(?:frame_)?pts):(-?\d+)/
-const DAMAGE = /\[(?:error|fatal)\]|corrupt input packet|Packet corrupt/
+/** Of reading; that uneven times do not please a writer of raw frames is no damage. */
+const DAMAGE = /\[(?:error|fatal)\](?!.*non monoton)|corrupt input packet|Packet corrupt/
 const CUT = /\[(?:error|warning)\].*(?:partial file|ended prematurely|premature end)/i
 
 /**
@@ -139,7 +140,9 @@ class FrameLog {
 
   /** Packets before `seconds` will make no frame any more. */
   #missing(seconds) {
-    const gone = this.#packets.filter((time) => time < seconds - SAME).sort((a, b) => a - b)
+    // What lies before zero, an edit list leaves out: it is to be decoded and not to be shown.
+    const late = (time) => time >= -SAME && time < seconds - SAME
+    const gone = this.#packets.filter(late).sort((a, b) => a - b)
     this.#packets = this.#packets.filter((time) => time > seconds + SAME)
     const most = this.#hidden ? this.#refused : gone.length
     this.#refused = 0
@@ -188,6 +191,11 @@ class FrameLog {
     }
     this.#closed = true
     for (const waiting of this.#waiting.splice(0)) waiting(undefined)
+  }
+
+  /** Whether ffmpeg complained of anything that it read. */
+  get damaged() {
+    return this.#anyDamage
   }
 
   next() {

@@ -9,9 +9,9 @@ const { scan } = require('./probe.cjs')
 const USUAL_RATE = 30
 /** Seconds that are decoded ahead of `start`: a frame may be stored after later ones. */
 const RUN_UP = 1
-/** A file that ends so much earlier than it says, seconds and frames, is cut off. */
+/** A file that ends so much earlier than it says, seconds beside two frames, is cut off; less if damaged. */
 const CUT_SECONDS = 0.5
-const CUT_FRAMES = 2
+const CUT_SECONDS_DAMAGED = 0.02
 
 // Plus 0: no frame is at -0.
 const round3 = (value) => Math.round(value * 1000) / 1000 + 0
@@ -166,7 +166,8 @@ class VideoReader {
       if (demuxed < counted) return `${demuxed} of ${counted} frames`
     }
     const length = lastSeconds - Math.max(first, origin)
-    const slack = CUT_SECONDS + (CUT_FRAMES * this.#options.every) / (this.#info.fps ?? USUAL_RATE)
+    const frames = (2 * this.#options.every) / (this.#info.fps ?? USUAL_RATE)
+    const slack = frames + (this.#log.damaged ? CUT_SECONDS_DAMAGED : CUT_SECONDS)
     const late = this.#options.fps ? 1 / this.#options.fps : 0
     return declared.seconds && declared.seconds - length > slack + late
       ? `the container says ${declared.seconds.toFixed(2)} s`
