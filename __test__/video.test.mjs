@@ -369,6 +369,24 @@ test('leaving the loop ends ffmpeg, and the drawn video is whole', needsFfmpeg, 
   assert.deepEqual(await video.next(), { value: undefined, done: true })
 })
 
+test(
+  'closing the engine ends ffmpeg, also of a video that nobody goes on reading',
+  needsFfmpeg,
+  async () => {
+    const own = await createEngine({ blazepose: { variant: 'fast', tileScales: [] } })
+    const video = own.processVideo(inFolder('endless.mp4'))
+    await video.next()
+    await own.close()
+    await nobodyReads(inFolder('endless.mp4'))
+    await assert.rejects(
+      async () => {
+        for await (const _ of video);
+      },
+      { code: 'ERR_POSE4D_CLOSED' },
+    )
+  },
+)
+
 test('what a listener throws ends the run', needsFfmpeg, async () => {
   for (const name of ['onFrame', 'onProgress']) {
     const thrown = new RangeError(name)

@@ -59,6 +59,8 @@ class PoseClip {
 class PoseEngine {
   #native
   #closing
+  /** What stops each video that is on its way. */
+  #videos = new Set()
   #faces
 
   constructor(key, nativeEngine) {
@@ -83,6 +85,7 @@ class PoseEngine {
     return new PoseVideo(path, options, {
       stream: (frames, rest) => this.stream(frames, rest),
       vertices: () => vertexCount(this.meshFaces),
+      running: this.#videos,
     })
   }
 
@@ -102,6 +105,7 @@ class PoseEngine {
 
   async close() {
     this.#closing ??= this.#native.close()
+    for (const stop of this.#videos) stop()
     try {
       await this.#closing
     } catch (error) {

@@ -44,6 +44,8 @@ class VideoReader {
   #info
   #options
   #log
+  #process
+  #stopped = false
   /** What is wrong with the file as a whole, once `frames()` has come to its end. */
   ending
 
@@ -85,11 +87,17 @@ class VideoReader {
         taken.add(last)
         yield this.#frame({ ...item, ...last }, pixels)
       }
-      if (!enough && !signal?.aborted) await this.#end(reader, last.seconds)
+      if (!enough && !this.#stopped && !signal?.aborted) await this.#end(reader, last.seconds)
     } finally {
       signal?.removeEventListener('abort', reader.kill)
       reader.kill()
     }
+  }
+
+  /** Ends ffmpeg at once, also one that hangs. */
+  stop() {
+    this.#stopped = true
+    this.#process?.kill()
   }
 
   #frame({ number, seconds, width, height, damaged, lost }, pixels) {
@@ -126,7 +134,8 @@ class VideoReader {
       dieWithUs: true,
     })
     reader.exited.then(({ code, signal }) => this.#log.close({ whole: code === 0 && !signal }))
-    if (signal?.aborted) reader.kill()
+    this.#process = reader
+    if (this.#stopped || signal?.aborted) reader.kill()
     signal?.addEventListener('abort', reader.kill, { once: true })
     return reader
   }

@@ -81,7 +81,7 @@ class PoseVideo {
   #results
   #complete = false
 
-  /** `engine`: `{ stream(frames, options), vertices() }`. */
+  /** `engine`: `{ stream(frames, options), vertices(), running }`; `running` holds what stops each video. */
   constructor(path, options, engine) {
     if (!engine?.stream) throw new TypeError('Illegal constructor: use engine.processVideo()')
     this.#options = readOptions(path, options)
@@ -122,8 +122,10 @@ class PoseVideo {
     const speed = new Speed()
     const pending = new Map()
     const keepPixels = Boolean(overlay || onFrame)
+    const stop = () => reader.stop()
     let done = 0
     try {
+      this.#engine.running.add(stop)
       const results = this.#engine.stream(this.#frames(reader, pending, keepPixels), {
         ...stream,
         fps,
@@ -147,6 +149,8 @@ class PoseVideo {
       if (reader.ending) throw reader.ending
       this.#complete = true
     } finally {
+      this.#engine.running.delete(stop)
+      stop()
       await overlay?.close()
     }
   }
