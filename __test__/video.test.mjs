@@ -127,6 +127,25 @@ test('variable rates: no frame doubled, none dropped, each at its time', needsFf
   }
 })
 
+test('several at once: each as it is alone', needsFfmpeg, async () => {
+  const jobs = [
+    [CLIP],
+    [CLIP, { start: 0.5, every: 2 }],
+    [turn(card(inFolder('beside.mp4'), { seconds: 1 }), 90, inFolder('beside-turned.mp4'))],
+  ]
+  const alone = []
+  for (const job of jobs) alone.push((await all(...job)).results.map(measured))
+  const together = await Promise.all(jobs.map((job) => all(...job)))
+  assert.deepEqual(
+    together.map(({ results }) => results.map(measured)),
+    alone,
+  )
+  assert.deepEqual(
+    alone.map(({ length }) => length),
+    [45, 15, 30],
+  )
+})
+
 test('a part: start, end, every nth, at most so many a second', needsFfmpeg, async () => {
   const path = uneven(inFolder('part.mkv'))
   const cases = [

@@ -123,6 +123,10 @@ class VideoReader {
     const args = ['-loglevel', 'level+info', '-debug_ts', '-copyts']
     // Damage is told frame by frame; how much is too much is not ffmpeg's to say.
     if (!olderThan(version, 5, 0)) args.push('-max_error_rate', '1')
+    // Older decoders that work on several frames at once may hand a frame out before they have marked it
+    // Where older decoders work on several frames at once, one may be handed out before it is marked as
+    // damaged; with slices in their place they do not look for damage at all.
+    if (olderThan(version, 7, 0)) args.push('-threads', '1')
     if (start > RUN_UP)
       args.push('-noaccurate_seek', '-seek_timestamp', '1', '-ss', String(from - RUN_UP))
     args.push('-i', asFile(this.#path), '-map', '0:V:0', '-vf', filters)
