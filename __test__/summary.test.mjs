@@ -5,7 +5,7 @@ import test, { after, before, describe } from 'node:test'
 import { createEngine } from '../index.mjs'
 import summaries from '../lib/summary.cjs'
 import { humansCache, SEES } from './helpers/humans.mjs'
-import { raw, rawFrames } from './helpers/images.mjs'
+import { raw, rawFrames, sample } from './helpers/images.mjs'
 
 const { Summary } = summaries
 const BOX = [100, 100, 140, 200]
@@ -267,6 +267,45 @@ describe('of a clip', () => {
     ])
     assert.equal(clip.summary().invariants.monotoneTime.violations, 1)
   })
+})
+
+test('an offline clip: what finish() revised counts, and the clip goes on', async () => {
+  const engine = await createEngine({ model: 'blazepose' })
+  const frame = (frameNumber) => ({
+    frameNumber,
+    image: frameNumber === 5 ? Buffer.from('not an image') : sample(),
+    // Nobody is shown to it there.
+    ...([4, 6, 13].includes(frameNumber) && { boxes: [] }),
+  })
+  const call = (from, to) => Array.from({ length: to - from }, (_, i) => frame(from + i))
+  const of = (summary, source) =>
+    summary.tracks.reduce((sum, { sources }) => sum + sources[source], 0)
+  try {
+    const clip = engine.openClip({ mode: 'offline' })
+    await clip.processFrames(call(0, 6))
+    await clip.processFrames(call(6, 10))
+    const before = clip.summary()
+    assert.ok(before.tracks.length > 0 && before.framesOut === 10)
+    assert.equal(of(before, 'interpolated'), 0)
+    const revised = await clip.finish()
+    const after = clip.summary()
+    const records = revised.reduce((sum, { persons }) => sum + persons.length, 0)
+    assert.deepEqual([after.framesIn, after.framesOut, after.records], [10, 10, records])
+    assert.ok(of(after, 'interpolated') >= 3 * before.tracks.length)
+    assert.equal(of(after, 'predicted'), 0)
+    const [gap] = after.tracks[0].gaps
+    assert.deepEqual(gap, { after: 3, before: 7, frames: 3, records: 3 })
+    await clip.processFrames(call(10, 16))
+    assert.deepEqual([clip.summary().framesOut, of(clip.summary(), 'predicted') > 0], [16, true])
+    const next = await clip.finish()
+    const last = clip.summary()
+    const more = next.reduce((sum, { persons }) => sum + persons.length, 0)
+    assert.deepEqual([last.framesOut, last.records, last.holds], [16, records + more, true])
+    assert.equal(of(last, 'predicted'), 0)
+    await assert.rejects(engine.openClip().finish(), { code: 'ERR_POSE4D_INVALID_ARGUMENT' })
+  } finally {
+    await engine.close()
+  }
 })
 
 test('meshes of a model that has them are checked', async () => {

@@ -35,18 +35,32 @@ class PoseClip {
   #native
   #settings
   #summary
+  /** Of an offline clip: as far as it is revised, and the frames from there on. */
+  #settled
+  #open = []
 
   constructor(key, nativeClip, settings, vertices) {
     checkKey(key, 'engine.openClip()')
     this.#native = nativeClip
-    this.#settings = { fps: 30, mesh: true, ...settings }
+    this.#settings = { fps: settings?.fps ?? 30, mesh: settings?.mesh ?? true }
     this.#summary = new Summary({ vertices, tracking: settings?.tracking })
+    if (settings?.mode === 'offline') this.#settled = this.#summary.fork()
   }
 
   async processFrames(frames, options) {
     const about = given(frames, this.#settings.fps)
     const results = await call(options, (job, rest) => this.#native.process(job, frames, rest))
-    this.#summary.addCall(about, results, { mesh: options?.mesh ?? this.#settings.mesh })
+    const mesh = options?.mesh ?? this.#settings.mesh
+    this.#summary.addCall(about, results, { mesh })
+    if (this.#settled) for (const frame of about) this.#open.push({ ...frame, mesh })
+    return results
+  }
+
+  async finish(options) {
+    const results = await call(options, (job, rest) => this.#native.finish(job, rest))
+    this.#settled.addCall(this.#open, results)
+    this.#open = []
+    this.#summary = this.#settled.fork()
     return results
   }
 

@@ -19,5 +19,6 @@ mod overlay;
 mod reports;
 mod results;
 mod runtime;
+mod shared;
 mod task;
 mod value;
