@@ -271,7 +271,11 @@ async function pump(engine, source, sinks, interrupt, mesh) {
   let complete = false
   try {
     const { signal } = interrupt
-    for await (const { result, extra } of source.results(engine, { signal, mesh, overlay })) {
+    // Whatever is drawn frame by frame; a video of a video is the API's to draw.
+    const draws = overlay && !overlay.videoPath
+    const onFrame = draws ? (frame, result) => overlay.write(frame, result) : undefined
+    const options = { signal, mesh, overlay, onFrame }
+    for await (const { result, extra } of source.results(engine, options)) {
       const name = source.nameOf(result)
       summary.add(result, name, extra)
       await output?.write(result, extra)

@@ -7,7 +7,8 @@ const IMAGE_CLIP_FPS = 30
 
 /**
  * Everything about one kind of input: how many frames, what they are called, and `results(engine, { signal,
- * mesh, overlay })`, which yields `{ result, extra }` in order.
+ * mesh, overlay, onFrame })`, which yields `{ result, extra }` in order. `overlay` is drawn by the API if it is a
+ * video's; `onFrame(frame, result)` sees each frame.
  */
 export async function openSource(inputs, settings, values) {
   if (inputs.kind === 'video') return videoSource(inputs, settings)
@@ -23,14 +24,14 @@ export async function openSource(inputs, settings, values) {
       yield { frameNumber, imagePath, ...(clip && { timestampMs: (1000 * frameNumber) / fps }) }
     }
   }
-  async function* results(engine, { signal, mesh, overlay }) {
+  async function* results(engine, { signal, mesh, onFrame }) {
     const rate = clip && { fps }
     const options = { signal, mesh, tracking: clip, ...rate }
     for await (const result of engine.stream(frames(), options)) {
       const { frameNumber } = result
       const imagePath = inputs.paths[frameNumber]
       const time = clip && { timestampMs: (1000 * frameNumber) / fps }
-      await overlay?.write({ frameNumber, imagePath, ...time }, result)
+      await onFrame?.({ frameNumber, imagePath, ...time }, result)
       yield { result, extra: { file: names[frameNumber], ...time } }
     }
   }
@@ -53,10 +54,9 @@ async function videoSource({ path, name, signal }, settings) {
       `\`--start\` is ${settings.start} s, but ${name} lasts ${video.seconds.toFixed(2)} s.`,
     )
   }
-  async function* results(engine, { signal, mesh, overlay }) {
+  async function* results(engine, { signal, mesh, overlay, onFrame }) {
     const drawn = overlay?.videoPath
-    const draw = !drawn && overlay && { onFrame: (...args) => overlay.write(...args) }
-    const options = { ...settings, signal, mesh, ...(drawn && { overlay: drawn }), ...draw }
+    const options = { ...settings, signal, mesh, onFrame, ...(drawn && { overlay: drawn }) }
     for await (const result of engine.processVideo(path, options)) {
       if (drawn) overlay.wrote = true
       yield { result, extra: { timestampMs: result.timestampMs } }
