@@ -500,6 +500,215 @@ export interface StreamOptions extends Omit<ProcessOptions, 'mode'> {
   maxInFlight?: number
 }
 
+/** How much of a video is taken, and what becomes of it. */
+export interface VideoOptions extends CallOptions {
+  /** Seconds, in the video's own time (that of `timestampMs`): frames before are left out. @default 0 */
+  start?: number
+  /** Seconds: frames from there on are left out. @default to the end */
+  end?: number
+  /** Take every nth frame. @default 1 */
+  every?: number
+  /** Take at most so many frames a second; none is taken twice, and times stay their own. */
+  fps?: number
+  /** `false`: frames are independent of one another. @default true */
+  tracking?: boolean
+  /** Meshes in the results, of a model that has them. @default true */
+  mesh?: boolean
+  /** Frames on their way at once. @default threads + 9 */
+  maxInFlight?: number
+  /**
+   * A video to write (`.mp4`, `.mov`, `.m4v`, `.mkv`: H.264; `.webm`: VP9), with the people drawn in: as many
+   * frames as results, each at its own time, upright, without sound. It is whole when the last result was
+   * taken or the loop was left.
+   */
+  overlay?: string
+  /** How `overlay` is drawn. */
+  overlayOptions?: Omit<OverlayOptions, 'format' | 'quality'>
+  /**
+   * Is given each frame with its result, in order, and waited for; the pixels are RGB and yours to keep.
+   * What it throws ends the run.
+   */
+  onFrame?: (frame: VideoFrame, result: VideoPoseResult) => unknown
+  /** Told after each frame. What it throws ends the run. */
+  onProgress?: (progress: VideoProgress) => void
+}
+
+/** How far a video is. */
+export interface VideoProgress {
+  /** Frames done, those that failed included. */
+  frame: number
+  /** Frames in all; exact or not as `VideoInfo.framesFrom` says, absent where nobody knows. */
+  totalFrames?: number
+  /** Frames done per second, over the last five seconds. */
+  fps: number
+}
+
+/** A decoded frame of a video, upright. */
+export interface VideoFrame {
+  /** Its number in the video, from 0. */
+  frameNumber: number
+  /** Milliseconds, from the container. */
+  timestampMs: number
+  /** Pixels. */
+  width: number
+  /** Pixels. */
+  height: number
+  /** RGB, row-major, `width * height * 3` bytes; absent where nothing of the frame could be decoded. */
+  pixels?: Uint8Array
+  /** What is wrong with it, where it is damaged. */
+  problem?: string
+}
+
+/** What a video says of itself. */
+export interface VideoInfo {
+  /** As given. */
+  path: string
+  /** ffmpeg's name of the format: `mov,mp4,m4a,3gp,3g2,mj2`, `matroska,webm`, … */
+  container: string
+  /** ffmpeg's name: `h264`, `hevc`, `vp9`, … */
+  codec: string
+  /** Pixels, upright: sides are swapped where `rotation` is 90 or 270. */
+  width: number
+  /** Pixels, upright. */
+  height: number
+  /** Clockwise degrees by which stored frames were turned to stand upright (display matrix). */
+  rotation: 0 | 90 | 180 | 270
+  /** Frames per second; the mean where the rate varies. Absent where nobody knows. */
+  fps?: number
+  /** Frames are not evenly spaced. For files over 64 MB judged by what the container says. */
+  variableFrameRate: boolean
+  /** Length; absent where the container has none. */
+  seconds?: number
+  /** How many there are to be shown. Absent where nobody knows. */
+  frames?: number
+  /**
+   * Where `frames` comes from. `count`: packets were counted (files up to 64 MB): exact. `container`: it
+   * names the number. `estimate`: length times rate.
+   */
+  framesFrom?: 'count' | 'container' | 'estimate'
+}
+
+/** The result of a video's frame. */
+export interface VideoPoseResult extends PoseResult {
+  /** When the frame is shown, milliseconds, from the container; the file's beginning is 0. */
+  timestampMs: number
+}
+
+/**
+ * A video on its way through an engine: its results, once, in order. Nothing happens before the first is
+ * asked for. Leaving the loop ends ffmpeg and the work.
+ */
+export declare class PoseVideo implements AsyncGenerator<VideoPoseResult, void, undefined> {
+  private constructor()
+  /** Size, rate, length: known before the first result. Rejects as the loop does. */
+  readonly info: Promise<VideoInfo>
+  /** Of the results so far; `complete` once the last was taken. */
+  summary(): ClipSummary
+  next(): Promise<IteratorResult<VideoPoseResult, void>>
+  return(value?: void | PromiseLike<void>): Promise<IteratorResult<VideoPoseResult, void>>
+  throw(error: unknown): Promise<IteratorResult<VideoPoseResult, void>>
+  [Symbol.asyncIterator](): this
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What a clip's results add up to, and whether what must hold of them does: docs/results.md. */
+export interface ClipSummary {
+  /** No more frames will come. Of a video: it was read to its end and is whole. */
+  complete: boolean
+  /** Given to the engine. */
+  framesIn: number
+  /** Answered. */
+  framesOut: number
+  /** Answered with an `errorCode`. */
+  framesFailed: number
+  /** Of these, refused for their number: they have no place in the clip. */
+  framesRefused: number
+  /** How many, by `errorCode`. */
+  errors: Record<string, number>
+  /** `frameNumber`; null without one, or with `tracking: false`. */
+  firstFrame: number | null
+  lastFrame: number | null
+  /** Persons in all results. */
+  records: number
+  /** By first appearance; empty with `tracking: false`. */
+  tracks: TrackSummary[]
+  /** Where one person may have become another: the first hundred. */
+  suspectedSwitches: SuspectedSwitch[]
+  suspectedSwitchCount: number
+  invariants: {
+    /** Frame numbers rise, and each result is of its own frame. */
+    order: Invariant
+    /** As many results as frames. */
+    count: Invariant
+    /** Time stamps rise. */
+    monotoneTime: Invariant
+    /** Everybody seen has every vertex, and all are finite numbers; `checked`: how many meshes. */
+    completeMesh: Invariant & { checked: number }
+  }
+  /** All of these hold. */
+  holds: boolean
+}
+
+/** Something that must hold of every clip. */
+export interface Invariant {
+  holds: boolean
+  /** How often it did not. */
+  violations: number
+  /** The first time, in words. */
+  broken?: string
+}
+
+/** One identity in a clip. Frame numbers are `frameNumber`s; lengths count frames of the clip. */
+export interface TrackSummary {
+  trackId: number
+  /** First and last frame with a record of it, seen or not. */
+  firstFrame: number
+  lastFrame: number
+  /** From the first to the last. */
+  frames: number
+  /** Records in these: `records / frames` is its coverage. */
+  records: number
+  /** Records in which it was seen: `detected` or `recovered`. */
+  seen: number
+  sources: { detected: number; recovered: number; predicted: number; interpolated: number }
+  /** Runs of frames in which it was not seen: the first hundred. */
+  gaps: TrackGap[]
+  gapCount: number
+  /** Frames of all gaps. */
+  gapFrames: number
+  /** Frames. */
+  longestGap: number
+}
+
+/** A run of frames in which somebody was not seen. */
+export interface TrackGap {
+  /** The frame in which it was last seen; null: never before. */
+  after: number | null
+  /** The frame in which it was seen again; null: never. */
+  before: number | null
+  /** How long. */
+  frames: number
+  /** In so many of these it has a record all the same, `predicted` or `interpolated`. */
+  records: number
+}
+
+/** A place where one person may have become another. */
+export interface SuspectedSwitch {
+  /**
+   * `replaced`: `to` was first seen near where `from` was last seen, and `from` never again. `exchanged`:
+   * both jumped onto each other's place from one frame to the next.
+   */
+  kind: 'replaced' | 'exchanged'
+  /** `trackId` */
+  from: number
+  /** `trackId` */
+  to: number
+  /** In which `to` was first seen, or both jumped. */
+  frameNumber: number
+  /** During which neither was seen. */
+  frames: number
+}
+
 /** Frames that belong together over several calls. */
 export declare class PoseClip {
   private constructor()
@@ -508,6 +717,11 @@ export declare class PoseClip {
    * on from the last call. A call that rejects leaves the clip as it was before.
    */
   processFrames(frames: Frame[], options?: ClipCallOptions): Promise<PoseResult[]>
+  /**
+   * The coverage certificate of all calls that were answered, of an offline clip with what `finish` made of
+   * them; memory grows with people, not frames.
+   */
+  summary(): ClipSummary
   /**
    * Of a clip opened with `mode: 'offline'`: all results so far again, in the order in which they
    * were given, with gaps filled from both sides. Waits for the calls before it; later calls go on
@@ -533,6 +747,17 @@ export declare class PoseEngine {
     frames: AsyncIterable<Frame> | Iterable<Frame> | ReadableStream<Frame>,
     options?: StreamOptions,
   ): AsyncGenerator<PoseResult, void, undefined>
+  /**
+   * A video file, through ffmpeg, which must be on the PATH: every frame once, upright, with its own time.
+   * A damaged frame is a result with `ERR_POSE4D_VIDEO_FRAME`; a file that is cut off rejects with
+   * `ERR_POSE4D_VIDEO_TRUNCATED` after the last result.
+   * @example
+   * const video = engine.processVideo('run.mp4', { overlay: 'drawn.mp4' })
+   * const { width, height, frames } = await video.info
+   * for await (const { frameNumber, timestampMs, persons } of video) { }
+   * const { tracks, holds } = video.summary()
+   */
+  processVideo(path: string, options?: VideoOptions): PoseVideo
   /** Builds the workers and sends a synthetic frame the whole way, through every network. */
   warmup(options?: CallOptions): Promise<WarmupReport>
   health(): Health

@@ -7,7 +7,7 @@ const { loadNative } = require('./lib/native.cjs')
 loadNative()
 
 const { Pose4DError } = require('./lib/errors.cjs')
-const { PoseClip, PoseEngine, createEngine } = require('./lib/engine.cjs')
+const { PoseClip, PoseEngine, PoseVideo, createEngine } = require('./lib/engine.cjs')
 const { health, processFrames, warmup } = require('./lib/default-engine.cjs')
 const { toLegacyResult } = require('./lib/legacy.cjs')
 const { models } = require('./lib/models.cjs')
@@ -17,6 +17,7 @@ module.exports = {
   Pose4DError,
   PoseClip,
   PoseEngine,
+  PoseVideo,
   createEngine,
   health,
   models,

@@ -5,6 +5,7 @@ export const {
   Pose4DError,
   PoseClip,
   PoseEngine,
+  PoseVideo,
   createEngine,
   health,
   models,

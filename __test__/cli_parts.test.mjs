@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { number, suggest, time } from '../cli/args.mjs'
-import { passthroughFlags } from '../cli/ffmpeg.mjs'
 import { distinctNames } from '../cli/inputs.mjs'
 import { plainFrame } from '../cli/output.mjs'
 import { duration, Progress } from '../cli/progress.mjs'
 import { photoText, Summary } from '../cli/summary.mjs'
+import ffmpeg from '../lib/video/ffmpeg.cjs'
 
 const person = (trackId, source = 'detected') => ({
   trackId,
@@ -56,9 +56,9 @@ describe('arguments', () => {
 
   test('the flag that keeps every frame follows the version of ffmpeg', () => {
     for (const old of ['4.4.2-0ubuntu0.22.04.1', '5.0.1', 'n4.4'])
-      assert.equal(passthroughFlags(old)[0], '-vsync')
+      assert.equal(ffmpeg.passthroughFlags(old)[0], '-vsync')
     for (const recent of ['5.1.9-0+deb12u1', '6.0', '7.1.1', 'n8.0', 'N-12345-gabc', undefined])
-      assert.equal(passthroughFlags(recent)[0], '-fps_mode')
+      assert.equal(ffmpeg.passthroughFlags(recent)[0], '-fps_mode')
   })
 
   test('overlays of namesakes do not overwrite each other', () => {

@@ -9,7 +9,7 @@ import os from 'node:os'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
-import { installHint, toolVersion } from './ffmpeg.mjs'
+import ffmpeg from '../lib/video/ffmpeg.cjs'
 import { version } from './version.mjs'
 
 const require = createRequire(import.meta.url)
@@ -248,10 +248,10 @@ async function checkCpu(info) {
 }
 
 async function checkTool(tool) {
-  const found = await toolVersion(tool)
+  const found = await ffmpeg.toolVersion(tool)
   return found
     ? ok(tool, found)
-    : warn(tool, 'not on the PATH: photos work, video does not', installHint())
+    : warn(tool, 'not on the PATH: photos work, video does not', ffmpeg.installHint())
 }
 
 const versionOf = (tool, args = ['--version']) =>

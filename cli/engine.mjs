@@ -6,6 +6,8 @@ const USAGE_CODES = new Set([
   'ERR_POSE4D_INVALID_ARGUMENT',
   'ERR_POSE4D_KEYPOINT_SET',
   'ERR_POSE4D_MODEL_UNKNOWN',
+  'ERR_POSE4D_VIDEO_FORMAT',
+  'ERR_POSE4D_VIDEO_NOT_FOUND',
 ])
 
 export const VARIANTS = ['fast', 'full', 'accurate']

@@ -3,13 +3,12 @@ import { existsSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 
+import drawing from '../lib/video/overlay.cjs'
 import { EnvironmentError, UsageError } from './exit.mjs'
 import { makeFolder } from './folders.mjs'
 import { distinctNames } from './inputs.mjs'
-import { VideoWriter } from './video.mjs'
 
 const PICTURES = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg' }
-const VIDEOS = new Set(['.mp4', '.mov', '.mkv', '.m4v'])
 
 const isFolder = (target) =>
   /[\\/]$/.test(target) ||
@@ -17,22 +16,23 @@ const isFolder = (target) =>
 
 /**
  * Checks `--overlay` against what is processed, before any work. Returns
- * `{ write(frame, result, index), close(), kill(), wrote }`; `wrote`: whether there is anything to see.
+ * `{ write(frame, result), close(), wrote }`; `wrote`: whether there is anything to see.
  */
-export function openOverlay(target, { render, inputs, fps, drawing }) {
+export function openOverlay(target, { render, inputs, fps }) {
   const kind = extname(target).toLowerCase()
-  if (isFolder(target))
-    return new FolderOverlay(target, { render, drawing, names: pictureNames(inputs) })
-  if (VIDEOS.has(kind)) {
+  if (isFolder(target)) return new FolderOverlay(target, { render, names: pictureNames(inputs) })
+  if (drawing.isVideoName(target)) {
     if (inputs.kind === 'photos')
       throw new UsageError(
         '`--overlay` can be a video only for a video or, with `--clip`, for a series of images.',
       )
-    return new VideoOverlay(target, { render, drawing, fps })
+    // Of a video, the API draws it.
+    if (inputs.kind === 'video') return { videoPath: target, wrote: false, close: async () => {} }
+    return new drawing.VideoOverlay(target, { fps })
   }
   if (!PICTURES[kind]) {
     throw new UsageError(
-      `\`--overlay\` must be a folder or end in ${[...Object.keys(PICTURES), ...VIDEOS].join(', ')}; found \`${target}\`.`,
+      `\`--overlay\` must be a folder or end in ${[...Object.keys(PICTURES), ...drawing.VIDEO_ENDINGS].join(', ')}; found \`${target}\`.`,
     )
   }
   if (inputs.kind === 'video' || inputs.paths.length > 1) {
@@ -40,7 +40,7 @@ export function openOverlay(target, { render, inputs, fps, drawing }) {
       `\`--overlay ${target}\` is one picture, but there are several frames. Give a folder${inputs.kind === 'photos' ? '' : ' or a video (.mp4)'}.`,
     )
   }
-  return new PictureOverlay(target, { render, drawing, format: PICTURES[kind] })
+  return new PictureOverlay(target, { render, format: PICTURES[kind] })
 }
 
 function pictureNames(inputs) {
@@ -64,14 +64,10 @@ class PictureOverlay {
   async write(frame, result) {
     if (result.errorCode) return
     this.wrote = true
-    await save(
-      this.path,
-      await this.render(frame, result, { ...this.drawing, format: this.format }),
-    )
+    await save(this.path, await this.render(frame, result, { format: this.format }))
   }
 
   async close() {}
-  kill() {}
 }
 
 class FolderOverlay {
@@ -79,65 +75,12 @@ class FolderOverlay {
     Object.assign(this, options, { path })
   }
 
-  async write(frame, result, index) {
+  async write(frame, result) {
     if (result.errorCode) return
     this.wrote = true
-    await save(
-      join(this.path, this.names(index)),
-      await this.render(frame, result, { ...this.drawing, format: 'jpeg' }),
-    )
+    const picture = await this.render(frame, result, { format: 'jpeg' })
+    await save(join(this.path, this.names(frame.frameNumber)), picture)
   }
 
   async close() {}
-  kill() {}
-}
-
-/** Longest still in an overlay video, seconds: a wild time stamp must not fill the disk. */
-const LONGEST_STILL = 10
-
-class VideoOverlay {
-  #writer
-  #written = 0
-  #first
-
-  constructor(path, options) {
-    Object.assign(this, options, { path })
-  }
-
-  async write(frame, result) {
-    // A frame that failed keeps its place in a video, undrawn; an unreadable image file has no picture to show.
-    const failed = Boolean(result.errorCode)
-    if (failed && !frame.pixels) return
-    const size = failed ? frame : { width: result.frameWidth, height: result.frameHeight }
-    const pixels = failed
-      ? frame.pixels
-      : await this.render(frame, result, { ...this.drawing, format: 'rgb' })
-    if (!this.#writer) {
-      await makeFolder(dirname(this.path))
-      this.#writer = new VideoWriter(this.path, { ...size, fps: this.fps })
-      this.wrote = true
-    }
-    for (let copies = this.#copies(frame.timestampMs); copies > 0; copies--)
-      await this.#writer.write(pixels, size)
-  }
-
-  /**
-   * How often a frame is written so that the video, whose rate is constant, keeps the time of a
-   * source whose rate is not: at least once (none is lost), more often after a gap.
-   */
-  #copies(timestampMs) {
-    this.#first ??= timestampMs
-    const due = Math.round(((timestampMs - this.#first) / 1000) * this.fps) + 1
-    const copies = Math.min(Math.max(1, due - this.#written), Math.ceil(LONGEST_STILL * this.fps))
-    this.#written += copies
-    return copies
-  }
-
-  async close() {
-    await this.#writer?.close()
-  }
-
-  kill() {
-    this.#writer?.kill()
-  }
 }

@@ -44,7 +44,7 @@ export const process_ = {
     overlay: {
       type: 'string',
       value: 'file',
-      text: 'draw results: a picture (.png, .jpg), a video (.mp4) or a folder',
+      text: 'draw results: a picture (.png, .jpg), a video (.mp4, .webm) or a folder',
     },
     json: { type: 'boolean', text: 'print the summary as JSON' },
     model: {
@@ -111,7 +111,7 @@ export const process_ = {
     fps: {
       type: 'string',
       value: 'n',
-      text: 'resample a video to this rate; rate of an image clip (default 30)',
+      text: 'take at most n frames a second of a video; rate of an image clip (default 30)',
     },
     quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
   },
@@ -169,6 +169,9 @@ function readConfig(values) {
   }
 }
 
+/** A video that cannot be read to its end. */
+const ENDINGS = new Set(['ERR_POSE4D_VIDEO_TRUNCATED', 'ERR_POSE4D_FFMPEG'])
+
 const samePath = (a, b) => {
   try {
     return realpathSync(a) === realpathSync(b)
@@ -210,9 +213,9 @@ async function run(
         render: addon.renderOverlay,
         inputs,
         fps: source.fps,
-        drawing: { boxes: true, ids: true, angles: true },
       })
     engine = await openEngine(addon, config)
+    const meshWanted = Boolean(values.mesh && values.out)
     const sinks = {
       overlay,
       output:
@@ -220,16 +223,17 @@ async function run(
         (await openOutput(values.out, header(engine, source, values, inputs), {
           lines: values.lines,
         })),
-      summary: new Summary({ tracked: source.tracking }),
+      summary: new Summary({ tracked: source.tracking, engine: meshWanted ? engine : undefined }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
         source.tracking || values.json || values.out === '-'
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
-    await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
-    report(sinks, source, values, interrupt, { stdout, stderr })
+    const ending = await pump(engine, source, sinks, interrupt, meshWanted)
+    report(sinks, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
+    if (ending) throw ending
     return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
   } catch (error) {
     if (interrupt.aborted && error.name === 'AbortError') return interrupt.exitCode
@@ -258,31 +262,23 @@ function header(engine, source, values, inputs) {
   }
 }
 
-/** Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. */
+/**
+ * Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. What is
+ * wrong with the end of a video is answered: everything before it is there.
+ */
 async function pump(engine, source, sinks, interrupt, mesh) {
   const { output, overlay, summary, progress } = sinks
-  const pending = new Map()
-  async function* frames() {
-    for await (const frame of source.frames(interrupt.signal)) {
-      if (interrupt.aborted) return
-      pending.set(frame.frameNumber, frame)
-      yield frame
-    }
-  }
   let complete = false
   try {
-    for await (const result of engine.stream(frames(), {
-      signal: interrupt.signal,
-      tracking: source.tracking,
-      mesh,
-      ...(source.fps && { fps: source.fps }),
-    })) {
-      const frame = pending.get(result.frameNumber)
-      pending.delete(result.frameNumber)
-      const name = source.nameOf(frame)
-      summary.add(result, name)
-      await output?.write(result, source.extraOf(frame))
-      await overlay?.write(frame, result, frame.frameNumber)
+    const { signal } = interrupt
+    // Whatever is drawn frame by frame; a video of a video is the API's to draw.
+    const draws = overlay && !overlay.videoPath
+    const onFrame = draws ? (frame, result) => overlay.write(frame, result) : undefined
+    const options = { signal, mesh, overlay, onFrame }
+    for await (const { result, extra } of source.results(engine, options)) {
+      const name = source.nameOf(result)
+      summary.add(result, name, extra)
+      await output?.write(result, extra)
       if (sinks.photo) {
         progress.clear()
         sinks.photo(photoText(name, result))
@@ -290,7 +286,9 @@ async function pump(engine, source, sinks, interrupt, mesh) {
       progress.tick({ failed: Boolean(result.errorCode) })
     }
     complete = !interrupt.aborted
+    summary.complete = complete
   } catch (error) {
+    if (ENDINGS.has(error.code) && summary.frames > 0) return error
     if (!interrupt.aborted) throw error
   } finally {
     progress.clear()
@@ -299,14 +297,11 @@ async function pump(engine, source, sinks, interrupt, mesh) {
   }
 }
 
-function report({ summary, overlay }, source, values, interrupt, { stdout, stderr }) {
+function report({ summary, overlay }, values, interrupt, { stdout, stderr }) {
   const toStdout = values.out !== '-'
-  const text = values.json
-    ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
-    : summary.text()
+  const text = values.json ? JSON.stringify(summary.toJSON(), null, 2) : summary.text()
   if (toStdout) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
-  for (const line of source.damage) stderr.write(`Warning: ffmpeg says of the video: ${line}\n`)
   if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')
   if (values.quiet) return
   if (values.out && values.out !== '-') stderr.write(`Wrote ${values.out}\n`)

@@ -1,10 +1,15 @@
-// What is processed, as a series of frames: how many, at which rate, and what they are called.
+// What is processed, as a series of results: how many, at which rate, and what they are called.
+import probe from '../lib/video/probe.cjs'
+import { fromEngine } from './engine.mjs'
 import { UsageError } from './exit.mjs'
-import { expectedFrames, probeVideo, readVideo } from './video.mjs'
 
 const IMAGE_CLIP_FPS = 30
 
-/** Everything about one kind of input: its frames, how many, and what they are called. */
+/**
+ * Everything about one kind of input: how many frames, what they are called, and `results(engine, { signal,
+ * mesh, overlay, onFrame })`, which yields `{ result, extra }` in order. `overlay` is drawn by the API if it is a
+ * video's; `onFrame(frame, result)` sees each frame.
+ */
 export async function openSource(inputs, settings, values) {
   if (inputs.kind === 'video') return videoSource(inputs, settings)
   const useless = ['start', 'end', 'every'].find((name) => values[name] !== undefined)
@@ -19,49 +24,61 @@ export async function openSource(inputs, settings, values) {
       yield { frameNumber, imagePath, ...(clip && { timestampMs: (1000 * frameNumber) / fps }) }
     }
   }
+  async function* results(engine, { signal, mesh, onFrame }) {
+    const rate = clip && { fps }
+    const options = { signal, mesh, tracking: clip, ...rate }
+    for await (const result of engine.stream(frames(), options)) {
+      const { frameNumber } = result
+      const imagePath = inputs.paths[frameNumber]
+      const time = clip && { timestampMs: (1000 * frameNumber) / fps }
+      await onFrame?.({ frameNumber, imagePath, ...time }, result)
+      yield { result, extra: { file: names[frameNumber], ...time } }
+    }
+  }
   return {
-    frames,
-    damage: [],
+    results,
     tracking: clip,
     total: names.length,
     fps: clip ? fps : undefined,
-    nameOf: (frame) => names[frame.frameNumber],
-    extraOf: (frame) => ({ file: names[frame.frameNumber], timestampMs: frame.timestampMs }),
+    nameOf: ({ frameNumber }) => names[frameNumber],
     describe: { kind: inputs.kind, files: names.length, ...(clip && { fps }) },
   }
 }
 
-async function videoSource(inputs, settings) {
-  const video = await probeVideo(inputs.path)
+async function videoSource({ path, name, signal }, settings) {
+  const video = await probe.probeVideo(path, { signal }).catch((error) => {
+    throw fromEngine(error)
+  })
   if (video.seconds !== undefined && settings.start >= video.seconds) {
     throw new UsageError(
-      `\`--start\` is ${settings.start} s, but ${inputs.name} lasts ${video.seconds.toFixed(2)} s.`,
+      `\`--start\` is ${settings.start} s, but ${name} lasts ${video.seconds.toFixed(2)} s.`,
     )
   }
-  const rate = settings.fps ?? video.fps ?? IMAGE_CLIP_FPS
-  const damage = []
+  async function* results(engine, { signal, mesh, overlay, onFrame }) {
+    const drawn = overlay?.videoPath
+    const options = { ...settings, signal, mesh, onFrame, ...(drawn && { overlay: drawn }) }
+    for await (const result of engine.processVideo(path, options)) {
+      if (drawn) overlay.wrote = true
+      yield { result, extra: { timestampMs: result.timestampMs } }
+    }
+  }
   return {
-    frames: (signal) =>
-      readVideo(inputs.path, video, {
-        ...settings,
-        signal,
-        onDamage: (lines) => damage.push(...lines),
-      }),
-    damage,
+    results,
     tracking: true,
-    total: expectedFrames(video, settings),
-    fps: rate / settings.every,
-    nameOf: (frame) => `frame ${frame.frameNumber}`,
-    extraOf: (frame) => ({ timestampMs: frame.timestampMs }),
+    total: probe.expectedFrames(video, settings),
+    fps: video.fps,
+    nameOf: ({ frameNumber }) => `frame ${frameNumber}`,
     describe: {
       kind: 'video',
-      file: inputs.name,
+      file: name,
       frameWidth: video.width,
       frameHeight: video.height,
-      fps: rate,
+      fps: video.fps,
       variableFrameRate: video.variableFrameRate,
       rotation: video.rotation,
       frames: video.frames,
+      framesFrom: video.framesFrom,
+      ...(settings.fps !== undefined && { sampledFps: settings.fps }),
       ...(settings.every > 1 && { every: settings.every }),
       ...(settings.start > 0 && { start: settings.start }),
       ...(settings.end !== undefined && { end: settings.end }),

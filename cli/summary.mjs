@@ -1,6 +1,8 @@
 // Counts what came out of a run and prints it for a reader, or as JSON.
 
-const SOURCES = ['detected', 'recovered', 'predicted', 'interpolated']
+import certificate from '../lib/summary.cjs'
+
+const { SOURCES } = certificate
 const JOINTS = ['shoulder', 'elbow', 'hip', 'knee']
 
 const degrees = (value) => (Number.isFinite(value) ? `${Math.round(value)}°` : '–')
@@ -39,39 +41,50 @@ export function photoText(name, result) {
   return `${head}\n${table(['id', 'box (x1 y1 x2 y2)', 'score', 'distance', ...JOINTS.map((joint) => `${joint} L R`)], rows)}`
 }
 
-class Track {
-  counts = Object.fromEntries(SOURCES.map((source) => [source, 0]))
-  frames = 0
-  gaps = 0
-
-  add(person, index, frameNumber) {
-    if (this.frames === 0) this.first = frameNumber
-    else if (index > this.lastIndex + 1) this.gaps += 1
-    this.last = frameNumber
-    this.lastIndex = index
-    this.frames += 1
-    this.counts[person.source] = (this.counts[person.source] ?? 0) + 1
+/** What a reader of a clip's table should know besides. */
+function doubts({ suspectedSwitches, suspectedSwitchCount, invariants }) {
+  const lines = []
+  if (suspectedSwitchCount > 0) {
+    lines.push(`Suspected switches of identity: ${suspectedSwitchCount}`)
+    for (const { kind, from, to, frameNumber, frames } of suspectedSwitches) {
+      const how =
+        kind === 'exchanged'
+          ? `${from} and ${to} may have changed places`
+          : `${to} may be ${from}, not seen for ${frames} frames`
+      lines.push(`  frame ${frameNumber}: ${how}`)
+    }
   }
+  for (const [name, { holds, violations, broken }] of Object.entries(invariants))
+    if (!holds) lines.push(`Does not hold: ${name} (×${violations}), first: ${broken}`)
+  return lines
 }
 
 export class Summary {
   frames = 0
   failed = 0
   people = 0
-  tracks = new Map()
   errors = new Map()
   timings = new Map()
   processingMs = 0
   modelVersion = null
+  /** Set when the last result was taken. */
+  complete = false
   #started = performance.now()
 
-  constructor({ tracked }) {
+  /** `engine`: whose meshes are to be whole, where there are to be any. */
+  constructor({ tracked, engine }) {
     this.tracked = tracked
+    this.coverage = new certificate.Summary({
+      tracking: tracked,
+      vertices: () => certificate.vertexCount(engine?.meshFaces),
+    })
   }
 
-  add(result, name) {
+  add(result, name, { timestampMs } = {}) {
     this.modelVersion ??= result.modelVersion
-    const index = this.frames++
+    this.frames += 1
+    this.coverage.take()
+    this.coverage.add(result, { timestampMs })
     if (result.errorCode) {
       this.failed += 1
       const seen = this.errors.get(result.errorCode) ?? {
@@ -85,30 +98,28 @@ export class Summary {
     this.processingMs += result.processingTimeMs
     for (const [stage, ms] of Object.entries(result.timings ?? {}))
       this.timings.set(stage, (this.timings.get(stage) ?? 0) + ms)
-    if (!this.tracked) return
-    for (const person of result.persons) {
-      if (!this.tracks.has(person.trackId)) this.tracks.set(person.trackId, new Track())
-      this.tracks.get(person.trackId).add(person, index, result.frameNumber)
-    }
   }
 
   toJSON() {
     const seconds = (performance.now() - this.#started) / 1000
     const good = Math.max(this.frames - this.failed, 1)
+    const coverage = this.tracked && this.coverage.report({ complete: this.complete })
     return {
+      complete: this.complete,
       frames: this.frames,
       failed: this.failed,
       people: this.people,
       model: this.modelVersion,
       ...(this.tracked && {
-        tracks: [...this.tracks].map(([trackId, { frames, first, last, gaps, counts }]) => ({
-          trackId,
-          frames,
-          first,
-          last,
-          gaps,
-          ...counts,
+        tracks: coverage.tracks.map((track) => ({
+          trackId: track.trackId,
+          frames: track.records,
+          first: track.firstFrame,
+          last: track.lastFrame,
+          gaps: track.gapCount,
+          ...track.sources,
         })),
+        coverage,
       }),
       errors: Object.fromEntries([...this.errors].map(([code, { count }]) => [code, count])),
       seconds: Number(seconds.toFixed(3)),
@@ -129,6 +140,7 @@ export class Summary {
     )
     if (sum.tracks?.length === 0) lines.push('Nobody was found.')
     if (sum.tracks?.length > 0) lines.push(this.#trackTable(sum))
+    if (sum.coverage) lines.push(...doubts(sum.coverage))
     if (sum.failed > 0) {
       lines.push(`${sum.failed} failed:`)
       for (const [code, { count, example }] of this.errors)
@@ -142,15 +154,16 @@ export class Summary {
     return lines.join('\n')
   }
 
-  #trackTable({ tracks, frames }) {
-    const rows = tracks.map((track) => [
+  #trackTable({ tracks, frames, coverage }) {
+    const rows = tracks.map((track, i) => [
       String(track.trackId),
       String(track.frames),
       `${Math.round((100 * track.frames) / frames)}%`,
       ...SOURCES.map((source) => String(track[source])),
       `${track.first}–${track.last}`,
       String(track.gaps),
+      String(coverage.tracks[i].longestGap),
     ])
-    return table(['track', 'frames', 'of clip', ...SOURCES, 'first–last', 'gaps'], rows)
+    return table(['track', 'frames', 'of clip', ...SOURCES, 'first–last', 'gaps', 'longest'], rows)
   }
 }

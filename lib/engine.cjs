@@ -1,11 +1,13 @@
 'use strict'
-// PoseEngine and PoseClip: the addon's halves, with signals, errors and streams.
+// PoseEngine and PoseClip: the addon's halves, with signals, errors, streams and videos.
 
 const { loadNative } = require('./native.cjs')
 const { call } = require('./call.cjs')
 const { fromNative, native } = require('./errors.cjs')
 const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
+const { Summary, vertexCount } = require('./summary.cjs')
+const { PoseVideo } = require('./video/video.cjs')
 
 /** Frames on their way in a stream beyond those on the workers: decoded, or waiting for it. */
 const READ_AHEAD = 9
@@ -16,26 +18,63 @@ function checkKey(key, how) {
   if (key !== KEY) throw new TypeError(`Illegal constructor: use ${how}`)
 }
 
+/** What is to be known of a call's frames when its results are there; they may have changed by then. */
+function given(frames, fps) {
+  if (!Array.isArray(frames)) return []
+  return Array.from(frames, (frame) => {
+    try {
+      const { frameNumber, timestampMs } = frame
+      return { frameNumber, timestampMs: timestampMs ?? (1000 * frameNumber) / fps }
+    } catch {
+      return {}
+    }
+  })
+}
+
 class PoseClip {
   #native
+  #settings
+  #summary
+  /** Of an offline clip: as far as it is revised, and the frames from there on. */
+  #settled
+  #open = []
 
-  constructor(key, nativeClip) {
+  constructor(key, nativeClip, settings, vertices) {
     checkKey(key, 'engine.openClip()')
     this.#native = nativeClip
+    this.#settings = { fps: settings?.fps ?? 30, mesh: settings?.mesh ?? true }
+    this.#summary = new Summary({ vertices, tracking: settings?.tracking })
+    if (settings?.mode === 'offline') this.#settled = this.#summary.fork()
   }
 
   async processFrames(frames, options) {
-    return call(options, (job, rest) => this.#native.process(job, frames, rest))
+    const about = given(frames, this.#settings.fps)
+    const results = await call(options, (job, rest) => this.#native.process(job, frames, rest))
+    const mesh = options?.mesh ?? this.#settings.mesh
+    this.#summary.addCall(about, results, { mesh })
+    if (this.#settled) for (const frame of about) this.#open.push({ ...frame, mesh })
+    return results
   }
 
   async finish(options) {
-    return call(options, (job, rest) => this.#native.finish(job, rest))
+    const results = await call(options, (job, rest) => this.#native.finish(job, rest))
+    this.#settled.addCall(this.#open, results)
+    this.#open = []
+    this.#summary = this.#settled.fork()
+    return results
+  }
+
+  /** Of the calls that were answered; one that rejects leaves no trace in a clip. */
+  summary() {
+    return this.#summary.report()
   }
 }
 
 class PoseEngine {
   #native
   #closing
+  /** What stops each video that is on its way. */
+  #videos = new Set()
   #faces
 
   constructor(key, nativeEngine) {
@@ -48,14 +87,20 @@ class PoseEngine {
   }
 
   openClip(options) {
-    return new PoseClip(
-      KEY,
-      native(() => this.#native.openClip(options)),
-    )
+    const clip = native(() => this.#native.openClip(options))
+    return new PoseClip(KEY, clip, options, () => vertexCount(this.meshFaces))
   }
 
   stream(frames, options) {
     return stream(this.#native, frames, options, this.health().threads + READ_AHEAD)
+  }
+
+  processVideo(path, options) {
+    return new PoseVideo(path, options, {
+      stream: (frames, rest) => this.stream(frames, rest),
+      vertices: () => vertexCount(this.meshFaces),
+      running: this.#videos,
+    })
   }
 
   async warmup(options) {
@@ -74,6 +119,7 @@ class PoseEngine {
 
   async close() {
     this.#closing ??= this.#native.close()
+    for (const stop of this.#videos) stop()
     try {
       await this.#closing
     } catch (error) {
@@ -107,4 +153,4 @@ async function createEngine(config) {
   }
 }
 
-module.exports = { PoseClip, PoseEngine, createEngine }
+module.exports = { PoseClip, PoseEngine, PoseVideo, createEngine }

@@ -1,6 +1,7 @@
 // The public types, as a module sees them: the names and shapes that callers rely on.
 
 import {
+  type ClipSummary,
   createEngine,
   type EngineConfig,
   type Frame,
@@ -15,8 +16,10 @@ import {
   type Person,
   PoseEngine,
   type PoseResult,
+  PoseVideo,
   type processFrames,
   toLegacyResult,
+  type VideoOptions,
   warmup,
 } from 'pose4d'
 
@@ -132,3 +135,35 @@ void (() => models.convert('a', 'b', { dtype: 'int4' }))
 // @ts-expect-error engines come from createEngine
 const made = new PoseEngine('nothing of the kind')
 void [noNumber, noModel, noSet, noDetector, made]
+
+export async function videos(): Promise<void> {
+  const engine = await createEngine()
+  const options: VideoOptions = { start: 1, end: 2.5, every: 2, overlay: 'drawn.webm', mesh: false }
+  const video: PoseVideo = engine.processVideo('run.mp4', {
+    ...options,
+    overlayOptions: { ids: false },
+    onProgress: ({ frame, totalFrames, fps }) => void [frame / (totalFrames ?? 1), fps],
+    onFrame: async ({ pixels, width }, { persons }) => void [pixels?.length, width, persons],
+  })
+  const { width, rotation, framesFrom } = await video.info
+  const turned: 0 | 90 | 180 | 270 = rotation
+  const from: 'count' | 'container' | 'estimate' | undefined = framesFrom
+  for await (const result of video) {
+    const time: number = result.timestampMs
+    const plain: PoseResult = result
+    void [time, plain]
+  }
+  const summary: ClipSummary = video.summary()
+  const [track] = summary.tracks
+  const seen: number | undefined = track?.sources.recovered
+  const after: number | null | undefined = track?.gaps[0]?.after
+  const kind: 'replaced' | 'exchanged' | undefined = summary.suspectedSwitches[0]?.kind
+  const whole: boolean = summary.holds && summary.invariants.completeMesh.holds
+  const clip: ClipSummary = engine.openClip().summary()
+  void [width, turned, from, seen, after, kind, whole, clip]
+}
+// @ts-expect-error videos come from engine.processVideo
+const noVideo = new PoseVideo('run.mp4')
+// @ts-expect-error half a frame is none
+const noPart: VideoOptions = { every: '2' }
+void [noVideo, noPart]
