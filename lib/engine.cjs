@@ -68,6 +68,11 @@ class PoseEngine {
     return this.#faces ?? null
   }
 
+  /** The SMPL body of one shape in its rest pose; null for a model without one. */
+  bodyModel(betas) {
+    return native(() => this.#native.bodyModel(betas)) ?? null
+  }
+
   async close() {
     this.#closing ??= this.#native.close()
     try {

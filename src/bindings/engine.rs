@@ -9,6 +9,7 @@ use napi::bindgen_prelude::{
 };
 use napi_derive::napi;
 
+use super::body::{BodyModel, read_betas};
 use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
@@ -97,7 +98,7 @@ pub struct NativeStream {
 }
 
 /// Work that may take its time, away from the threads that wait.
-async fn off_the_runtime<T: Send + 'static>(
+pub async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work)
@@ -200,6 +201,14 @@ impl NativeEngine {
     pub fn mesh_faces(&self) -> Option<Uint32Array> {
         let faces = self.engine.mesh_faces()?;
         Some(Uint32Array::new(faces.to_vec()))
+    }
+
+    /// The body of shape `betas` before it is posed; null for a model without one.
+    #[napi(catch_unwind)]
+    pub fn body_model(&self, betas: Value) -> napi::Result<Option<BodyModel>> {
+        let betas = read_betas(betas).map_err(to_js)?;
+        let rest = self.engine.body();
+        Ok(rest.map(|rest| BodyModel::of(rest, &betas)))
     }
 
     #[napi(catch_unwind)]

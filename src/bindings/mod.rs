@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod body;
 mod engine;
 mod error;
 mod fields;
