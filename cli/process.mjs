@@ -13,13 +13,15 @@ import {
   VARIANTS,
 } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
+import { EXPORT_OPTIONS, exportOptions } from './export.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
-import { openOutput, SCHEMA } from './output.mjs'
+import { checkTargets, openOutputs, SCHEMA } from './output.mjs'
 import { openOverlay } from './overlay.mjs'
 import { Progress } from './progress.mjs'
 import { openSource } from './source.mjs'
 import { photoText, Summary } from './summary.mjs'
+import { Thumbnails } from './thumbnails.mjs'
 import { version } from './version.mjs'
 
 /** What `--search` means in the engine's terms. */
@@ -37,8 +39,14 @@ export const process_ = {
     out: {
       type: 'string',
       short: 'o',
+      multiple: true,
       value: 'file',
-      text: 'write results: JSON, or JSON Lines if it ends in .jsonl; - is stdout',
+      text: 'write results, by the name: .json, .jsonl, .csv, .npz, .pkl, .glb, .bvh; - is stdout; may be repeated',
+    },
+    report: {
+      type: 'string',
+      value: 'file.html',
+      text: 'write a page with frames, angle curves, sources and confidence',
     },
     lines: { type: 'boolean', text: 'JSON Lines whatever the name of --out' },
     overlay: {
@@ -113,6 +121,7 @@ export const process_ = {
       value: 'n',
       text: 'resample a video to this rate; rate of an image clip (default 30)',
     },
+    ...EXPORT_OPTIONS,
     quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
   },
   examples: [
@@ -126,6 +135,10 @@ export const process_ = {
       'a folder of photos, each on its own',
     ],
     ['pose4d process run.mp4 --out poses.json --overlay run-drawn.mp4', 'a video'],
+    [
+      'pose4d process run.mp4 --out run.glb --out angles.csv --report run.html',
+      'for a 3D viewer, for a spreadsheet, for the eye',
+    ],
     ['pose4d process run.mp4 --start 0:10 --end 0:20 --every 2 --out -', 'a part of it, to stdout'],
     ['cat photo.jpg | pose4d process - --out -', 'from stdin'],
     [
@@ -177,14 +190,25 @@ const samePath = (a, b) => {
   }
 }
 
+/** Every file that results go to. */
+const targetsOf = (values) => [
+  ...(values.out ?? []),
+  ...(values.report === undefined ? [] : [values.report]),
+]
+
+const toStdout = (values) => values.out?.includes('-') ?? false
+
 function refuseOverwriting(inputs, values) {
   const sources = inputs.kind === 'video' ? [inputs.path] : inputs.paths
-  for (const option of ['out', 'overlay']) {
-    const target = values[option]
-    if (target && sources.some((source) => samePath(source, target))) {
-      throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
+  for (const option of ['out', 'overlay', 'report']) {
+    for (const target of [values[option] ?? []].flat()) {
+      if (sources.some((source) => samePath(source, target)))
+        throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
     }
   }
+  checkTargets(targetsOf(values))
+  if (values.report !== undefined && !/\.html?$/i.test(values.report))
+    throw new UsageError(`\`--report\` writes a page: end \`${values.report}\` in .html.`)
   if (values.overlay === '-')
     throw new UsageError('`--overlay` writes a file or a folder, not stdout.')
   if (values.lines && !values.out) throw new UsageError('`--lines` goes with `--out`.')
@@ -213,23 +237,33 @@ async function run(
         drawing: { boxes: true, ids: true, angles: true },
       })
     engine = await openEngine(addon, config)
+    const thumbnails = values.report === undefined ? undefined : new Thumbnails(addon.renderOverlay)
     const sinks = {
       overlay,
-      output:
-        values.out &&
-        (await openOutput(values.out, header(engine, source, values, inputs), {
-          lines: values.lines,
-        })),
+      thumbnails,
+      output: await openOutputs(targetsOf(values), header(engine, source, values, inputs), {
+        lines: values.lines,
+        options: {
+          ...exportOptions(values),
+          fps: source.fps,
+          tracking: source.tracking,
+          mesh: values.mesh,
+          title: source.describe.file,
+          body: engine,
+          thumbnails: thumbnails?.list,
+        },
+      }),
       summary: new Summary({ tracked: source.tracking }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
-        source.tracking || values.json || values.out === '-'
+        source.tracking || values.json || toStdout(values)
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
     await pump(engine, source, sinks, interrupt, Boolean(values.mesh && values.out))
     report(sinks, source, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
+    sinks.output.check()
     return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
   } catch (error) {
     if (interrupt.aborted && error.name === 'AbortError') return interrupt.exitCode
@@ -281,7 +315,8 @@ async function pump(engine, source, sinks, interrupt, mesh) {
       pending.delete(result.frameNumber)
       const name = source.nameOf(frame)
       summary.add(result, name)
-      await output?.write(result, source.extraOf(frame))
+      await output.write(result, source.extraOf(frame))
+      await sinks.thumbnails?.write(frame, result)
       await overlay?.write(frame, result, frame.frameNumber)
       if (sinks.photo) {
         progress.clear()
@@ -294,21 +329,20 @@ async function pump(engine, source, sinks, interrupt, mesh) {
     if (!interrupt.aborted) throw error
   } finally {
     progress.clear()
-    await output?.close({ complete })
+    await output.close({ complete })
     await overlay?.close()
   }
 }
 
-function report({ summary, overlay }, source, values, interrupt, { stdout, stderr }) {
-  const toStdout = values.out !== '-'
+function report({ summary, overlay, output }, source, values, interrupt, { stdout, stderr }) {
   const text = values.json
     ? JSON.stringify({ complete: !interrupt.aborted, ...summary.toJSON() }, null, 2)
     : summary.text()
-  if (toStdout) stdout.write(`${text}\n`)
+  if (!toStdout(values)) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
   for (const line of source.damage) stderr.write(`Warning: ffmpeg says of the video: ${line}\n`)
   if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')
   if (values.quiet) return
-  if (values.out && values.out !== '-') stderr.write(`Wrote ${values.out}\n`)
+  for (const line of output.lines()) stderr.write(`${line}\n`)
   if (overlay?.wrote) stderr.write(`Wrote ${values.overlay}\n`)
 }

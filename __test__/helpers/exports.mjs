@@ -14,11 +14,7 @@ const multiply = (a, b) => [
 
 function turn([x, y, z, w], [a, b, c]) {
   const [tx, ty, tz] = [2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)]
-  return [
-    a + w * tx + y * tz - z * ty,
-    b + w * ty + z * tx - x * tz,
-    c + w * tz + x * ty - y * tx,
-  ]
+  return [a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx]
 }
 
 /** A .glb file: its JSON, its accessors, and where every node is at a keyframe. */
@@ -36,7 +32,10 @@ export class Glb {
     const { byteOffset } = this.json.bufferViews[bufferView]
     const Kind = ARRAYS[componentType]
     const start = this.bytes.byteOffset + this.binary + byteOffset
-    const copy = this.bytes.buffer.slice(start, start + count * WIDTHS[type] * Kind.BYTES_PER_ELEMENT)
+    const copy = this.bytes.buffer.slice(
+      start,
+      start + count * WIDTHS[type] * Kind.BYTES_PER_ELEMENT,
+    )
     return new Kind(copy)
   }
 
@@ -46,7 +45,9 @@ export class Glb {
 
   channel(node, path) {
     const [animation] = this.json.animations ?? []
-    const found = animation?.channels.find(({ target }) => target.node === node && target.path === path)
+    const found = animation?.channels.find(
+      ({ target }) => target.node === node && target.path === path,
+    )
     if (!found) return undefined
     const { input, output, interpolation } = animation.samplers[found.sampler]
     return { times: this.accessor(input), values: this.accessor(output), interpolation }
@@ -105,7 +106,10 @@ export function readNpz(path) {
     const [, shape] = /'shape': \(([^)]*)\)/.exec(head)
     arrays[name.replace(/\.npy$/, '')] = {
       descr,
-      shape: shape.split(',').filter((side) => side.trim() !== '').map(Number),
+      shape: shape
+        .split(',')
+        .filter((side) => side.trim() !== '')
+        .map(Number),
       bytes: Buffer.from(file.subarray(10 + file.readUInt16LE(8))),
     }
     at += 30 + nameLength + extra + size
@@ -113,7 +117,8 @@ export function readNpz(path) {
   return arrays
 }
 
-export const floatsOf = ({ bytes }) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+export const floatsOf = ({ bytes }) =>
+  new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
 
 export function stringsOf({ descr, bytes }) {
   const width = Number(descr.slice(2))

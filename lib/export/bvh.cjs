@@ -41,7 +41,9 @@ function next([z, x, y], before) {
 }
 
 function hierarchy({ names, parents, rest }) {
-  const children = names.map((_, joint) => names.map((_, at) => at).filter((at) => parents[at] === joint))
+  const children = names.map((_, joint) =>
+    names.map((_, at) => at).filter((at) => parents[at] === joint),
+  )
   const lines = []
   const write = (joint, depth) => {
     const indent = '\t'.repeat(depth)

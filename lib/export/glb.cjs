@@ -112,7 +112,8 @@ class Scene {
 
   #surface(motion, joints, colour) {
     const { names, parents, rest, trackId, betas } = motion
-    const shown = betas && this.#body?.bodyModel() ? skin(this.#body.bodyModel(betas)) : figure(motion)
+    const shown =
+      betas && this.#body?.bodyModel() ? skin(this.#body.bodyModel(betas)) : figure(motion)
     const document = this.#document
     const vertices = (data, type, bounded) =>
       document.accessor(data, type, { use: VERTICES, bounded })
@@ -144,13 +145,34 @@ class Scene {
     parents.forEach((parent, joint) => {
       places.push(parent < 0 ? rest[joint] : add(places[parent], rest[joint]))
     })
-    const inverses = places.flatMap(([x, y, z]) => [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, -x, -y, -z, 1])
+    const inverses = places.flatMap(([x, y, z]) => [
+      1,
+      0,
+      0,
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+      0,
+      1,
+      0,
+      -x,
+      -y,
+      -z,
+      1,
+    ])
     const bound = document.put('skins', {
       name: `person_${trackId}`,
       joints,
       inverseBindMatrices: document.accessor(Float32Array.from(inverses), 'MAT4'),
     })
-    this.#document.root({ name: `${names[0] === 'pelvis' ? 'body' : 'figure'}_${trackId}`, mesh, skin: bound })
+    this.#document.root({
+      name: `${names[0] === 'pelvis' ? 'body' : 'figure'}_${trackId}`,
+      mesh,
+      skin: bound,
+    })
   }
 
   #animate({ parents, frames }, joints, group) {

@@ -62,7 +62,9 @@ const OPTIONS = {
 
 function readOptions(target, options = {}) {
   if (typeof target !== 'string' || target === '')
-    throw invalid(`target must be the name of a file, but is ${target === '' ? 'empty' : typeof target}`)
+    throw invalid(
+      `target must be the name of a file, but is ${target === '' ? 'empty' : typeof target}`,
+    )
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw invalid(`options must be an object, but is ${options === null ? 'null' : typeof options}`)
   const given = Object.entries(options).filter(([, value]) => value !== undefined)

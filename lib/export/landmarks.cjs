@@ -73,7 +73,11 @@ const limbs = (side, out) => [
     parent: 'chest',
     aim: [[`${side}_shoulder`], [`${side}_elbow`], out],
   },
-  { name: `${side}_elbow`, parent: `${side}_shoulder`, aim: [[`${side}_elbow`], [`${side}_wrist`], out] },
+  {
+    name: `${side}_elbow`,
+    parent: `${side}_shoulder`,
+    aim: [[`${side}_elbow`], [`${side}_wrist`], out],
+  },
   {
     name: `${side}_wrist`,
     parent: `${side}_elbow`,

@@ -62,7 +62,8 @@ function jointShapes(body) {
     one[k] = 1
     return ask(one).map((value, i) => value - mean[i])
   })
-  return (betas) => mean.map((value, i) => changes.reduce((sum, d, k) => sum + d[i] * betas[k], value))
+  return (betas) =>
+    mean.map((value, i) => changes.reduce((sum, d, k) => sum + d[i] * betas[k], value))
 }
 
 /** What is kept of a person in a frame. */
@@ -153,13 +154,23 @@ class Motions {
         : stepsOfPosed(record.joints3d, positions, turns, parents)
       turns[0] = multiply(FLIP, turns[0])
       const root = flip(add(steps[0], this.#origin(record)))
-      return { index: record.frame.index, frame: record.frame, source: record.source, turns, steps, root }
+      return {
+        index: record.frame.index,
+        frame: record.frame,
+        source: record.source,
+        turns,
+        steps,
+        root,
+      }
     })
     const rest = shapes
       ? stepsAtRest(shapes(shape), parents)
       : parents.map((_, joint) => medians(frames.map(({ steps }) => steps[joint])))
     const names = SMPL_JOINTS.map(([name]) => name)
-    const steps = ({ steps: own, root }) => [root, ...(this.#shape === 'mean' ? rest : own).slice(1)]
+    const steps = ({ steps: own, root }) => [
+      root,
+      ...(this.#shape === 'mean' ? rest : own).slice(1),
+    ]
     return {
       kind: 'smpl',
       trackId: track.trackId,
@@ -212,9 +223,7 @@ class Motions {
 /** Of all 24 joints against their parents, the pelvis against the camera's axes. */
 function rotationsOf({ globalOrient, bodyPose }) {
   const all = [...globalOrient, ...bodyPose]
-  return SMPL_JOINTS.map(
-    (_, joint) => fromMatrix(all.slice(9 * joint, 9 * joint + 9)) ?? IDENTITY,
-  )
+  return SMPL_JOINTS.map((_, joint) => fromMatrix(all.slice(9 * joint, 9 * joint + 9)) ?? IDENTITY)
 }
 
 /** From each joint's parent to it, in SMPL's own axes, which are ours. */
@@ -232,9 +241,7 @@ function stepsOfPosed(joints3d, positions, turns, parents) {
     world.push(parent < 0 ? turns[joint] : multiply(world[parent], turns[joint]))
   })
   return parents.map((parent, joint) =>
-    parent < 0
-      ? place(joint)
-      : turn(inverse(world[parent]), sub(place(joint), place(parent))),
+    parent < 0 ? place(joint) : turn(inverse(world[parent]), sub(place(joint), place(parent))),
   )
 }
 

@@ -27,7 +27,11 @@ function column(rows, shape, pick) {
   const data = new Float32Array(rows.length * width).fill(Number.NaN)
   rows.forEach((row, at) => {
     const values = pick(row)
-    if (values) data.set(Float32Array.from(values, (v) => v ?? Number.NaN), at * width)
+    if (values)
+      data.set(
+        Float32Array.from(values, (v) => v ?? Number.NaN),
+        at * width,
+      )
   })
   return array(data, [rows.length, ...shape])
 }
@@ -99,7 +103,10 @@ class NpzExport {
   #frameArrays(frames) {
     return {
       frame_number: integers(frames.map(({ number }) => number)),
-      frame_time_s: array(Float64Array.from(frames, ({ timeS }) => timeS), [frames.length]),
+      frame_time_s: array(
+        Float64Array.from(frames, ({ timeS }) => timeS),
+        [frames.length],
+      ),
       frame_size: array(Int32Array.from(frames.flatMap(({ size }) => size)), [frames.length, 2]),
       frame_error: strings(frames.map(({ errorCode }) => errorCode)),
     }
@@ -116,7 +123,10 @@ class NpzExport {
     const surface = people.find(({ vertices }) => vertices)?.vertices.length
     return {
       frame: integers(rows.map(({ frame }) => frame.number)),
-      time_s: array(Float64Array.from(rows, ({ frame }) => frame.timeS), [rows.length]),
+      time_s: array(
+        Float64Array.from(rows, ({ frame }) => frame.timeS),
+        [rows.length],
+      ),
       track_id: integers(people.map(({ trackId }) => trackId)),
       source: strings(people.map(({ source }) => source)),
       ...Object.fromEntries(fields),

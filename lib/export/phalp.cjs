@@ -51,7 +51,10 @@ function pointsOf(person, [height, width]) {
     x: (camera.focalLength * x) / z + camera.center[0],
     y: (camera.focalLength * y) / z + camera.center[1],
   }
-  return [...keypoints, origin].flatMap((point) => [(point.x + left) / side, (point.y + top) / side])
+  return [...keypoints, origin].flatMap((point) => [
+    (point.x + left) / side,
+    (point.y + top) / side,
+  ])
 }
 
 function poseOf({ smpl }, camera) {

@@ -118,8 +118,22 @@ class Mesh {
     const middle = scaled(add(from, to), 0.5)
     ring.forEach((corner, at) => {
       const next = ring[(at + 1) % ring.length]
-      this.triangle([[from, parent], [corner, parent], [next, parent]], middle)
-      this.triangle([[to, child], [corner, parent], [next, parent]], middle)
+      this.triangle(
+        [
+          [from, parent],
+          [corner, parent],
+          [next, parent],
+        ],
+        middle,
+      )
+      this.triangle(
+        [
+          [to, child],
+          [corner, parent],
+          [next, parent],
+        ],
+        middle,
+      )
     })
   }
 
