@@ -127,3 +127,127 @@ export function stringsOf({ descr, bytes }) {
     String.fromCodePoint(...codes.subarray(row * width, (row + 1) * width)).replace(/\0+$/, ''),
   )
 }
+
+const AXES = { x: [1, 0, 0], y: [0, 1, 0], z: [0, 0, 1] }
+
+/** A rotation matrix, row-major: degrees about an axis. */
+export function about(axis, degrees) {
+  const [a, b, c] = AXES[axis]
+  const [sine, cosine] = [Math.sin((degrees * Math.PI) / 180), Math.cos((degrees * Math.PI) / 180)]
+  const rest = 1 - cosine
+  return [
+    cosine + a * a * rest,
+    a * b * rest - c * sine,
+    a * c * rest + b * sine,
+    b * a * rest + c * sine,
+    cosine + b * b * rest,
+    b * c * rest - a * sine,
+    c * a * rest - b * sine,
+    c * b * rest + a * sine,
+    cosine + c * c * rest,
+  ]
+}
+
+const SMPL24 =
+  'pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hand right_hand'.split(
+    ' ',
+  )
+
+const times = (m, v) =>
+  [0, 3, 6].map((row) => m[row] * v[0] + m[row + 1] * v[1] + m[row + 2] * v[2])
+const after = (a, b) => {
+  const columns = [0, 1, 2].map((column) => times(a, [b[column], b[column + 3], b[column + 6]]))
+  return [0, 1, 2].flatMap((row) => columns.map((column) => column[row]))
+}
+
+/**
+ * Somebody as 4D-Humans would give them: `turns` by joint's name, each against its parent; `pelvis` against
+ * the camera's axes. Joints are posed here, by matrices, apart from the code under test.
+ */
+export function bodyPerson(
+  body,
+  { trackId = 1, betas = new Float32Array(10), turns = {}, place = [0, 0, 5] },
+) {
+  const { joints, parents } = body.bodyModel(betas)
+  const own = SMPL24.map((name) => turns[name] ?? about('x', 0))
+  const world = []
+  const posed = []
+  SMPL24.forEach((_, joint) => {
+    const at = Array.from(joints.subarray(3 * joint, 3 * joint + 3))
+    const parent = parents[joint]
+    if (parent < 0) {
+      world.push(own[joint])
+      posed.push(at)
+      return
+    }
+    const step = at.map((part, axis) => part - joints[3 * parent + axis])
+    world.push(after(world[parent], own[joint]))
+    posed.push(times(world[parent], step).map((part, axis) => part + posed[parent][axis]))
+  })
+  const focalLength = 1000
+  const keypoints = SMPL24.map((name, joint) => {
+    const [x, y, z] = posed[joint].map((part, axis) => part + place[axis])
+    return {
+      name,
+      x: 320 + (focalLength * x) / z,
+      y: 240 + (focalLength * y) / z,
+      z: 0,
+      confidence: 0.9,
+    }
+  })
+  return {
+    trackId,
+    box: Float32Array.of(200, 50, 440, 460),
+    score: 0.875,
+    source: 'detected',
+    trackingConfidence: 1,
+    keypoints,
+    keypointSource: 'projected',
+    joints3d: Float32Array.from(posed.flat()),
+    jointAngles3d: { left_knee: 171.5, right_knee: 169.25 },
+    camera: {
+      translation: Float32Array.from(place),
+      focalLength,
+      center: Float32Array.of(320, 240),
+    },
+    smpl: {
+      globalOrient: Float32Array.from(own[0]),
+      bodyPose: Float32Array.from(own.slice(1).flat()),
+      betas: Float32Array.from(betas),
+    },
+  }
+}
+
+/** A frame with these people. */
+export const frameOf = (frameNumber, persons, more) => ({
+  frameNumber,
+  frameWidth: 640,
+  frameHeight: 480,
+  persons,
+  keypoints: persons[0]?.keypoints ?? [],
+  keypointCount: persons[0]?.keypoints.length ?? 0,
+  has3d: Boolean(persons[0]?.joints3d),
+  processingTimeMs: 1,
+  timings: {},
+  modelVersion: 'test',
+  ...more,
+})
+
+/** Somebody who faces the camera, walks on the spot and raises the left arm. */
+export function walker(body, frames, options) {
+  return Array.from({ length: frames }, (_, at) => {
+    const swing = 30 * Math.sin((2 * Math.PI * at) / 20)
+    const turns = {
+      pelvis: about('x', 180),
+      left_hip: about('x', -swing),
+      right_hip: about('x', swing),
+      left_knee: about('x', 20 + swing / 2),
+      right_knee: about('x', 20 - swing / 2),
+      left_shoulder: about('z', -70 + (140 * at) / frames),
+      right_shoulder: about('z', 70),
+      left_elbow: about('y', -15),
+      neck: about('y', swing / 2),
+    }
+    return bodyPerson(body, { turns, place: [0.01 * at, 0.3, 5], ...options })
+  })
+}

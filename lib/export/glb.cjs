@@ -79,11 +79,13 @@ class Scene {
   #animation = new Animation(this.#document)
   #times
   #body
+  #alone
 
-  /** `times`: of every frame of the clip, seconds from its first. */
-  constructor({ times, body }) {
+  /** `times`: of every frame of the clip, seconds from its first; `alone`: there is one person. */
+  constructor({ times, body, alone }) {
     this.#times = times
     this.#body = body
+    this.#alone = alone
   }
 
   person(motion, colour) {
@@ -91,7 +93,8 @@ class Scene {
     const [first] = frames
     const joints = names.map((name, joint) =>
       this.#document.put('nodes', {
-        name: `${name}_${trackId}`,
+        // Of one person the joints have their bare names, which other tools look for.
+        name: this.#alone ? name : `${name}_${trackId}`,
         translation: first.steps[joint],
         rotation: first.turns[joint].map((part) => Math.max(-1, Math.min(1, part))),
       }),
@@ -249,6 +252,7 @@ class GlbExport {
     const scene = new Scene({
       times: frames.map(({ timeS }) => timeS - start),
       body: this.#options.body,
+      alone: motions.length === 1,
     })
     motions.forEach((motion, at) => {
       scene.person(motion, COLOURS[at % COLOURS.length])

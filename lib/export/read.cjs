@@ -55,12 +55,15 @@ function person(plain, where) {
 }
 
 function result(plain, model, where) {
-  if (!Array.isArray(plain?.persons) || !Number.isFinite(plain.frameNumber))
+  // A frame that failed for its number has none.
+  const numbered = Number.isFinite(plain?.frameNumber) || plain?.errorCode
+  if (!Array.isArray(plain?.persons) || !numbered)
     throw unreadable(`${where}: a frame without \`frameNumber\` and \`persons\``)
   const persons = plain.persons.map((one) => person(one, `${where}, frame ${plain.frameNumber}`))
   const [first] = persons
   return {
     ...plain,
+    frameNumber: plain.frameNumber ?? Number.NaN,
     persons,
     keypoints: first?.keypoints ?? [],
     keypointCount: first?.keypoints.length ?? 0,

@@ -57,9 +57,9 @@ function skin({ restVertices, faces, weights, parents }) {
   }
 }
 
-const BALL = 0.014
+const BALL = 0.018
 /** A stick is so much thinner than long, within limits; metres. */
-const STICK = { share: 0.09, least: 0.006, most: 0.028 }
+const STICK = { share: 0.11, least: 0.006, most: 0.036 }
 /** Where along a stick it is thickest. */
 const WAIST = 0.15
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // A .glb file in three.js, in a headless Chromium: moments of its animation side by side as one picture.
-//   node scripts/campaigns/view_glb.mjs run.glb view.png [--moments 4] [--from front|side|camera] [--chromium chromium]
+//   node scripts/campaigns/view_glb.mjs run.glb view.png [--moments 4] [--from front|side|camera] [--points] [--chromium chromium]
+// `--points`: the vertices alone, where three.js skins them (a body made up for tests has no sensible triangles).
 // The grid lies below the people (y is up); the red, green and blue lines are x, y and z. Nothing is fetched.
 
 import { spawn } from 'node:child_process'
@@ -16,6 +17,7 @@ const { values, positionals } = parseArgs({
   options: {
     moments: { type: 'string', default: '4' },
     from: { type: 'string', default: 'front' },
+    points: { type: 'boolean', default: false },
     chromium: { type: 'string', default: 'chromium' },
   },
 })
@@ -31,7 +33,7 @@ const page = `<!doctype html><meta charset="utf-8"><style>body{margin:0;backgrou
 <script type="module">
 import * as THREE from 'three'
 import { GLTFLoader } from 'three/examples/jsm/loaders/GLTFLoader.js'
-const moments = ${moments}, side = ${SIDE}, from = ${JSON.stringify(values.from)}
+const moments = ${moments}, side = ${SIDE}, from = ${JSON.stringify(values.from)}, points = ${values.points}
 const renderer = new THREE.WebGLRenderer({ antialias: true, preserveDrawingBuffer: true })
 renderer.setSize(side * moments, side)
 renderer.setScissorTest(true)
@@ -71,8 +73,27 @@ const way = new THREE.Vector3(...(ways[from] ?? ways.front)).normalize()
 own.position.copy(middle).addScaledVector(way, away)
 own.lookAt(middle)
 const camera = from === 'camera' && cameras[0] ? cameras[0] : own
+const clouds = []
+if (points) people.traverse((mesh) => {
+  if (!mesh.isSkinnedMesh) return
+  const places = new Float32Array(mesh.geometry.attributes.position.count * 3)
+  const cloud = new THREE.Points(new THREE.BufferGeometry(), new THREE.PointsMaterial({ color: mesh.material.color, size: radius / 90 }))
+  cloud.geometry.setAttribute('position', new THREE.BufferAttribute(places, 3))
+  cloud.frustumCulled = false
+  clouds.push({ mesh, places, cloud })
+})
+for (const { mesh, cloud } of clouds) { mesh.visible = false; scene.add(cloud) }
+const at3 = new THREE.Vector3()
+function skinned() {
+  scene.updateMatrixWorld(true)
+  for (const { mesh, places, cloud } of clouds) {
+    for (let i = 0; i < places.length / 3; i++) mesh.getVertexPosition(i, at3).applyMatrix4(mesh.matrixWorld).toArray(places, 3 * i)
+    cloud.geometry.attributes.position.needsUpdate = true
+  }
+}
 times.forEach((time, at) => {
   mixer.setTime(time)
+  skinned()
   renderer.setViewport(at * side, 0, side, side)
   renderer.setScissor(at * side, 0, side, side)
   renderer.render(scene, camera)
