@@ -22,6 +22,33 @@ const KINDS = new Map([
   [BigInt64Array, 'i8'],
 ])
 
+const PIECE = 1 << 20
+
+/** Bytes one after the other, in pieces: a buffer for every opcode would cost more than what it holds. */
+class Bytes {
+  #pieces = []
+  #piece = Buffer.alloc(0)
+  #at = 0
+
+  push(...parts) {
+    for (const part of parts) {
+      if (part.length > this.#piece.length - this.#at) this.#grow(part.length)
+      part.copy(this.#piece, this.#at)
+      this.#at += part.length
+    }
+  }
+
+  #grow(needed) {
+    if (this.#at > 0) this.#pieces.push(this.#piece.subarray(0, this.#at))
+    this.#piece = Buffer.allocUnsafeSlow(Math.max(PIECE, needed))
+    this.#at = 0
+  }
+
+  done() {
+    return [...this.#pieces, this.#piece.subarray(0, this.#at)]
+  }
+}
+
 const PROTO = Buffer.from([0x80, 4])
 const STOP = Buffer.from('.')
 const MAX_SHORT = 0xff
@@ -34,20 +61,26 @@ function sized(short, long, bytes) {
   return [head, bytes]
 }
 
-/** Writes opcodes; what is used again and again (classes, dtypes) is kept in the pickle's memo. */
+/**
+ * Writes opcodes; what is used again and again (classes, dtypes, names of fields) is kept in the pickle's memo,
+ * which has room for 256.
+ */
 class Pickler {
-  #parts = [PROTO]
+  #parts = new Bytes()
   #memo = new Map()
+  #codes = new Map()
 
   static dump(value) {
     const pickler = new Pickler()
+    pickler.#parts.push(PROTO)
     pickler.#value(value)
     pickler.#parts.push(STOP)
-    return pickler.#parts
+    return pickler.#parts.done()
   }
 
   #code(text) {
-    this.#parts.push(Buffer.from(text, 'latin1'))
+    if (!this.#codes.has(text)) this.#codes.set(text, Buffer.from(text, 'latin1'))
+    this.#parts.push(this.#codes.get(text))
   }
 
   #value(value) {
@@ -59,8 +92,8 @@ class Pickler {
     else if (Array.isArray(value)) this.#list(value)
     else if (value instanceof Real) this.#real(value.value)
     else if (value instanceof NumpyArray) this.#array(value)
-    else if (value instanceof Map) this.#dict([...value])
-    else this.#dict(Object.entries(value))
+    else if (value instanceof Map) this.#dict(value, (key) => this.#value(key))
+    else this.#dict(Object.entries(value), (key) => this.#name(key))
   }
 
   #number(value) {
@@ -89,10 +122,15 @@ class Pickler {
     this.#code('e')
   }
 
-  #dict(entries) {
+  /** A field's name, of which there are few. */
+  #name(key) {
+    this.#once(`name ${key}`, () => this.#text(key))
+  }
+
+  #dict(entries, writeKey) {
     this.#code('}(')
     for (const [key, value] of entries) {
-      this.#value(key)
+      writeKey(key)
       this.#value(value)
     }
     this.#code('u')

@@ -291,6 +291,7 @@
     element('i', '', key).style.background = 'var(--line)'
     key.append('no record')
     element('span', '', list, 'line: tracking confidence')
+    element('span', '', list, 'dashed: not seen')
   }
 
   const people = document.getElementById('people')
