@@ -1,8 +1,11 @@
 // Where results go: one file or several, each in the format of its name.
 
+import { dirname } from 'node:path'
 import exports_ from '../lib/export/index.cjs'
+
 import output from '../lib/export/json.cjs'
 import { EnvironmentError, UsageError } from './exit.mjs'
+import { makeFolder } from './folders.mjs'
 
 export const { SCHEMA, openOutput, plainFrame } = output
 const { Export, formatOf } = exports_
@@ -18,6 +21,7 @@ export async function openOutputs(targets, header, { lines, options }) {
   checkTargets(targets)
   const files = []
   for (const target of targets) {
+    if (target !== '-') await makeFolder(dirname(target))
     if (isJson(target)) files.push(await openJson(target, header, { lines, options }))
     else files.push(await openExport(target, options))
   }
