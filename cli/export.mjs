@@ -1,4 +1,6 @@
 // `pose4d export`: results that are there already, in another format.
+import { basename } from 'node:path'
+
 import { choice, number } from './args.mjs'
 import { fromEngine, loadAddon } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
@@ -95,7 +97,7 @@ async function run(
         ...options,
         fps: fps ?? header.source?.fps,
         tracking: header.tracked !== false,
-        title: header.source?.file,
+        title: header.source?.file && basename(header.source.file),
         body: await bodyFor(addon, targets, values),
       },
     })

@@ -8,7 +8,7 @@ import { EnvironmentError, UsageError } from './exit.mjs'
 import { makeFolder } from './folders.mjs'
 
 export const { SCHEMA, openOutput, plainFrame } = output
-const { Export, formatOf } = exports_
+export const { Export, formatOf } = exports_
 
 /** JSON, whatever its name, unless that is another format's. */
 const isJson = (target) => ['json', 'jsonl', undefined].includes(formatOf(target))

@@ -1,5 +1,6 @@
 // `pose4d process`: frames in, results out to a file, to drawn pictures and to a summary.
 import { realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 
 import { choice, number, time } from './args.mjs'
 import {
@@ -16,7 +17,7 @@ import { EXIT, UsageError } from './exit.mjs'
 import { EXPORT_OPTIONS, exportOptions } from './export.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
-import { checkTargets, openOutputs, SCHEMA } from './output.mjs'
+import { checkTargets, formatOf, openOutputs, SCHEMA } from './output.mjs'
 import { openOverlay } from './overlay.mjs'
 import { Progress } from './progress.mjs'
 import { openSource } from './source.mjs'
@@ -237,7 +238,8 @@ async function run(
         drawing: { boxes: true, ids: true, angles: true },
       })
     engine = await openEngine(addon, config)
-    const thumbnails = values.report === undefined ? undefined : new Thumbnails(addon.renderOverlay)
+    const pictures = targetsOf(values).some((target) => formatOf(target) === 'html')
+    const thumbnails = pictures ? new Thumbnails(addon.renderOverlay) : undefined
     const sinks = {
       overlay,
       thumbnails,
@@ -248,7 +250,7 @@ async function run(
           fps: source.fps,
           tracking: source.tracking,
           mesh: values.mesh,
-          title: source.describe.file,
+          title: source.describe.file && basename(source.describe.file),
           body: engine,
           thumbnails: thumbnails?.list,
         },

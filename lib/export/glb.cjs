@@ -245,7 +245,7 @@ class GlbExport {
     this.#motions.add(frame)
   }
 
-  async close({ frames, note, tally }) {
+  async close({ frames, complete, note, tally }) {
     const motions = this.#motions.motions(note)
     if (motions.length === 0) throw nobody(this.#target, tally)
     const start = frames[0].timeS
@@ -260,7 +260,7 @@ class GlbExport {
     const view = this.#options.space === 'camera' && this.#oneView()
     if (view) scene.camera(view)
     const extras = { startSeconds: start, firstFrame: frames[0].number, frames: frames.length }
-    await writeWhole(this.#target, scene.toGlb({ ...extras, ...this.#options.about }))
+    await writeWhole(this.#target, scene.toGlb({ ...extras, ...(!complete && { complete }) }))
     return [this.#target]
   }
 
