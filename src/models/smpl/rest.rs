@@ -5,9 +5,9 @@ use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::models::error::ModelError;
+use crate::models::smpl::BETAS;
 use crate::models::smpl::body::{Body, Files};
 use crate::models::smpl::parts::Parts;
-use crate::models::smpl::BETAS;
 
 /// Shape coefficients, `[10]`.
 pub type Betas = [f32; BETAS as usize];
