@@ -4,7 +4,7 @@
 
 const landmarks = require('./landmarks.cjs')
 const { REASON } = require('./timeline.cjs')
-const { IDENTITY, add, fromMatrix, inverse, multiply, sub, turn } = require('./rotations.cjs')
+const { add, fromMatrix, inverse, multiply, sub, turn } = require('./rotations.cjs')
 
 /** SMPL's joints, and on which each hangs. */
 const SMPL_JOINTS = [
@@ -109,7 +109,7 @@ class Motions {
       track.records.sort((a, b) => a.frame.index - b.frame.index)
       const positions = SMPL_JOINTS.map(([name]) => track.names.indexOf(name))
       const known = shapes || !positions.includes(-1)
-      const isBody = known && track.records.some(({ smpl }) => smpl)
+      const isBody = known && track.records.some(({ smpl }) => rotationsOf(smpl))
       return isBody
         ? this.#bodyMotion(track, shapes, positions, note)
         : this.#pointMotion(track, note)
@@ -137,7 +137,7 @@ class Motions {
 
   #bodyMotion(track, shapes, positions, note) {
     const lacks = ({ smpl, joints3d }) => {
-      if (!smpl) return REASON.NO_SMPL
+      if (!rotationsOf(smpl)) return REASON.NO_SMPL
       return shapes || finite(joints3d) ? undefined : REASON.NO_JOINTS
     }
     const records = this.#placed(track.records, lacks, note)
@@ -220,10 +220,15 @@ class Motions {
   }
 }
 
-/** Of all 24 joints against their parents, the pelvis against the camera's axes. */
-function rotationsOf({ globalOrient, bodyPose }) {
-  const all = [...globalOrient, ...bodyPose]
-  return SMPL_JOINTS.map((_, joint) => fromMatrix(all.slice(9 * joint, 9 * joint + 9)) ?? IDENTITY)
+/**
+ * Of all 24 joints against their parents, the pelvis against the camera's axes; `null` where a number is missing or
+ * a matrix is no rotation.
+ */
+function rotationsOf(smpl) {
+  if (!smpl || !finite(smpl.betas)) return null
+  const all = [...smpl.globalOrient, ...smpl.bodyPose]
+  const turns = SMPL_JOINTS.map((_, joint) => fromMatrix(all.slice(9 * joint, 9 * joint + 9)))
+  return turns.includes(null) ? null : turns
 }
 
 /** From each joint's parent to it, in SMPL's own axes, which are ours. */

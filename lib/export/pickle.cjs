@@ -52,6 +52,8 @@ class Bytes {
 const PROTO = Buffer.from([0x80, 4])
 const STOP = Buffer.from('.')
 const MAX_SHORT = 0xff
+/** Places of the memo that one byte can name. */
+const ROOM = 256
 
 function sized(short, long, bytes) {
   const head = Buffer.alloc(bytes.length > MAX_SHORT ? 5 : 2)
@@ -62,8 +64,7 @@ function sized(short, long, bytes) {
 }
 
 /**
- * Writes opcodes; what is used again and again (classes, dtypes, names of fields) is kept in the pickle's memo,
- * which has room for 256.
+ * Writes opcodes; what is used again and again (classes, dtypes, names of fields) is kept in the pickle's memo.
  */
 class Pickler {
   #parts = new Bytes()
@@ -144,6 +145,7 @@ class Pickler {
       return
     }
     write()
+    if (this.#memo.size >= ROOM) return
     this.#memo.set(key, this.#memo.size)
     this.#code('\x94')
   }

@@ -59,7 +59,8 @@ function fromMatrix(m) {
     const s = 2 * Math.sqrt(1 + zz - xx - yy)
     q = [(xz + zx) / s, (yz + zy) / s, s / 4, (yx - xy) / s]
   }
-  return q.every(Number.isFinite) ? normalized(q) : null
+  if (!m.every(Number.isFinite) || !q.every(Number.isFinite)) return null
+  return normalized(q)
 }
 
 function toMatrix([x, y, z, w]) {

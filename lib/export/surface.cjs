@@ -57,7 +57,9 @@ function skin({ restVertices, faces, weights, parents }) {
   }
 }
 
-const BALL = 0.018
+/** Radii, metres. The head's is for the eye only: nothing of it is measured. */
+const BALL = { joint: 0.018, face: 0.008, head: 0.085 }
+const HEADS = ['head', 'head_center']
 /** A stick is so much thinner than long, within limits; metres. */
 const STICK = { share: 0.11, least: 0.006, most: 0.036 }
 /** Where along a stick it is thickest. */
@@ -87,19 +89,32 @@ class Mesh {
     for (const [place, joint] of order) this.#indices.push(this.vertex(place, normal, joint))
   }
 
-  ball(centre, joint, radius) {
-    const directions = [
-      [1, 0, 0],
-      [0, 1, 0],
-      [0, 0, 1],
-      [-1, 0, 0],
-      [0, -1, 0],
-      [0, 0, -1],
-    ]
-    const at = directions.map((d) => this.vertex(add(centre, scaled(d, radius)), d, joint))
-    const [x, y, z, nx, ny, nz] = at
-    this.#indices.push(x, y, z, y, nx, z, nx, ny, z, ny, x, z)
-    this.#indices.push(y, x, nz, nx, y, nz, ny, nx, nz, x, ny, nz)
+  /** Rings of latitude about y, the poles among them. */
+  ball(centre, joint, radius, rings) {
+    const around = 2 * rings
+    const first = this.#joints.length
+    for (let ring = 0; ring <= rings; ring++) {
+      const polar = (Math.PI * ring) / rings
+      for (let step = 0; step < around; step++) {
+        const way = (2 * Math.PI * step) / around
+        const normal = [
+          Math.sin(polar) * Math.sin(way),
+          Math.cos(polar),
+          Math.sin(polar) * Math.cos(way),
+        ]
+        this.vertex(add(centre, scaled(normal, radius)), normal, joint)
+      }
+    }
+    const at = (ring, step) => first + ring * around + (step % around)
+    for (let ring = 0; ring < rings; ring++) {
+      for (let step = 0; step < around; step++) {
+        const [a, b] = [at(ring, step), at(ring, step + 1)]
+        const [c, d] = [at(ring + 1, step), at(ring + 1, step + 1)]
+        // At the poles one side has no length.
+        if (ring < rings - 1) this.#indices.push(a, c, d)
+        if (ring > 0) this.#indices.push(a, d, b)
+      }
+    }
   }
 
   /** From one joint to the next, each end moved by its own. */
@@ -164,7 +179,9 @@ function figure({ names, parents, rest }) {
   const mesh = new Mesh()
   parents.forEach((parent, joint) => {
     const onHead = names[parent] === 'head_center'
-    mesh.ball(places[joint], joint, onHead ? BALL / 2 : BALL)
+    const isHead = HEADS.includes(names[joint])
+    const radius = onHead ? BALL.face : BALL.joint
+    mesh.ball(places[joint], joint, isHead ? BALL.head : radius, isHead ? 8 : 3)
     if (parent >= 0 && !onHead) mesh.stick(places[parent], places[joint], parent, joint)
   })
   return mesh.done()

@@ -1,15 +1,16 @@
 //! The SMPL body before it is posed, as typed arrays.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Int32Array, PromiseRaw, Uint32Array};
 use napi_derive::napi;
 
-use super::engine::off_the_runtime;
+use super::blocking::off_the_runtime;
 use super::error::to_js;
 use super::value::Value;
+use crate::models::smpl::body::Body;
 use crate::models::smpl::rest::{Betas, Rest};
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT, MODEL_FILE};
 
@@ -78,9 +79,10 @@ impl NativeBody {
 #[napi(skip_typescript, catch_unwind)]
 pub fn open_body(env: &Env, path: String) -> napi::Result<PromiseRaw<'_, NativeBody>> {
     env.spawn_future(async move {
-        let path = PathBuf::from(path);
-        let read =
-            move || Rest::open(&path).map_err(|e| EngineError::new(MODEL_FILE, e.to_string()));
+        let read = move || {
+            Body::read_rest(Path::new(&path))
+                .map_err(|e| EngineError::new(MODEL_FILE, e.to_string()))
+        };
         let rest = off_the_runtime(read).await.map_err(to_js)?;
         Ok(NativeBody(Arc::new(rest)))
     })

@@ -9,6 +9,7 @@ use napi::bindgen_prelude::{
 };
 use napi_derive::napi;
 
+use super::blocking::off_the_runtime;
 use super::body::{BodyModel, read_betas};
 use super::error::to_js;
 use super::frames::{self, Limits};
@@ -20,7 +21,7 @@ use super::results::PoseResult;
 use super::value::Value;
 use crate::pipeline::config::{EngineConfig, Family};
 use crate::pipeline::control::JobControl;
-use crate::pipeline::error::{EngineError, INTERNAL};
+use crate::pipeline::error::EngineError;
 use crate::pipeline::handle::{AnyClip, AnyEngine, AnyStream, Boxed};
 use crate::runtime::threads::worker_count;
 
@@ -95,15 +96,6 @@ pub struct NativeClip {
 pub struct NativeStream {
     stream: Arc<dyn AnyStream>,
     limits: Limits,
-}
-
-/// Work that may take its time, away from the threads that wait.
-pub async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| EngineError::new(INTERNAL, format!("loading the model failed: {e}")))?
 }
 
 fn make(

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod blocking;
 mod body;
 mod engine;
 mod error;

@@ -56,6 +56,15 @@ impl Body {
         Self::load(None, files, device)
     }
 
+    /// What there is of the body in the file `path` before it is posed.
+    pub fn read_rest(path: &Path) -> Result<Rest, ModelError> {
+        let files = Files {
+            body: Some(path),
+            regressor: None,
+        };
+        Ok(Self::open(files, Device::Cpu)?.rest)
+    }
+
     /// Reads the body from `buffers` (a checkpoint's, below `smpl.`) and, for what they lack,
     /// from files.
     pub fn load(

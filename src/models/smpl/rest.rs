@@ -1,12 +1,8 @@
 //! The body before it is posed, in plain memory: what a file for other programs needs of it.
 
-use std::path::Path;
-
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::models::error::ModelError;
 use crate::models::smpl::BETAS;
-use crate::models::smpl::body::{Body, Files};
 use crate::models::smpl::parts::Parts;
 
 /// Shape coefficients, `[10]`.
@@ -39,15 +35,6 @@ pub struct Shaped {
 }
 
 impl Rest {
-    /// Reads a body from its file alone.
-    pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let files = Files {
-            body: Some(path),
-            regressor: None,
-        };
-        Ok(Body::open(files, Device::Cpu)?.rest().clone())
-    }
-
     /// `joints` `[24, 3]` and `joint_dirs` `[10, 24 * 3]`: as the body poses with.
     pub(super) fn new(
         parts: &Parts,
@@ -103,7 +90,10 @@ fn plain(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::models::smpl::body::{Body, Files};
     use crate::models::smpl::{JOINTS, VERTICES};
 
     const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
