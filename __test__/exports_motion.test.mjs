@@ -233,6 +233,37 @@ describe('SMPL as glb', () => {
     assert.deepEqual(alone.leftOut, { otherTrack: 10, noSmpl: 1 })
   })
 
+  test('a number that is missing leaves the record out; nothing stands in for it', async () => {
+    const people = walker(body, 4)
+    people[1].smpl.bodyPose[20] = NaN
+    people[2].smpl.globalOrient.fill(0)
+    people[3].camera.translation[2] = Infinity
+    const file = inScratch('missing.glb')
+    const results = people.map((person, at) => frameOf(at, [person]))
+    const { leftOut, written } = await exportPoses(results, file, { fps: FPS, body })
+    assert.deepEqual([written, leftOut], [1, { noSmpl: 2, noCamera: 1 }])
+    await assertValid(file)
+    const few = walker(body, 2).map(({ smpl, ...person }) => person)
+    few[1].joints3d[3] = NaN
+    const points = few.map((person, at) => frameOf(at, [person]))
+    const summary = await exportPoses(points, file, { fps: FPS })
+    assert.deepEqual([summary.written, summary.leftOut], [1, { noJoints3d: 1 }])
+  })
+
+  test('a photo is a scene that does not move', async () => {
+    const [one] = walker(body, 1)
+    const [two] = walker(body, 1, { trackId: 2, place: [1, 0, 6] })
+    const file = inScratch('photo.glb')
+    await exportPoses([frameOf(0, [one, two])], file, { body, tracking: false })
+    await assertValid(file)
+    assert.equal(new Glb(file).json.animations, undefined)
+    const results = [frameOf(0, [one, two])]
+    for (const trackId of [1, 2]) {
+      const name = (joint) => `${joint}_${trackId}`
+      assert.ok(farthest(file, results, { trackId, name }) < 1e-4)
+    }
+  })
+
   test('nobody who could be shown is an error that says why', async () => {
     const { camera, ...noPlace } = walker(body, 1)[0]
     const results = [frameOf(0, [noPlace]), frameOf(1, [{ ...noPlace, smpl: undefined }])]

@@ -41,6 +41,9 @@ function turn(q, v) {
   return add(add(v, scaled(t, q[3])), cross(q, t))
 }
 
+/** What a matrix may be off a rotation, in each element. */
+const ROUNDING = 0.01
+
 /** Of a rotation matrix, with rounding errors taken out; `null` where it is none. */
 function fromMatrix(m) {
   const [xx, xy, xz, yx, yy, yz, zx, zy, zz] = m
@@ -59,8 +62,9 @@ function fromMatrix(m) {
     const s = 2 * Math.sqrt(1 + zz - xx - yy)
     q = [(xz + zx) / s, (yz + zy) / s, s / 4, (yx - xy) / s]
   }
-  if (!m.every(Number.isFinite) || !q.every(Number.isFinite)) return null
-  return normalized(q)
+  const turn = q.every(Number.isFinite) ? normalized(q) : null
+  const same = turn && toMatrix(turn).every((part, at) => Math.abs(part - m[at]) < ROUNDING)
+  return same ? turn : null
 }
 
 function toMatrix([x, y, z, w]) {
