@@ -248,6 +248,15 @@ describe('SMPL as glb', () => {
     const points = few.map((person, at) => frameOf(at, [person]))
     const summary = await exportPoses(points, file, { fps: FPS })
     assert.deepEqual([summary.written, summary.leftOut], [1, { noJoints3d: 1 }])
+    const [first, second] = walker(body, 2)
+    const mixed = [first, { ...second, keypoints: second.keypoints.slice(0, 17) }]
+    await assert.rejects(
+      exportPoses(
+        mixed.map((person, at) => frameOf(at, [person])),
+        file,
+      ),
+      /17 keypoints in frame 1 and 24 before/,
+    )
   })
 
   test('a photo is a scene that does not move', async () => {

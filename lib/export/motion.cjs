@@ -2,6 +2,7 @@
 // People as moving skeletons: results → for each person a rest pose, and in each frame the turn and place of
 // every joint. Axes are those of glTF and BVH: x right, y up, z towards the camera; metres.
 
+const { invalid } = require('./faults.cjs')
 const landmarks = require('./landmarks.cjs')
 const { REASON } = require('./timeline.cjs')
 const { add, fromMatrix, inverse, multiply, sub, turn } = require('./rotations.cjs')
@@ -96,6 +97,11 @@ class Motions {
         this.#tracks.set(person.trackId, new Track(person.trackId))
       const track = this.#tracks.get(person.trackId)
       track.names ??= person.keypoints.map(({ name }) => name)
+      // Every set has another number of points.
+      if (person.keypoints.length !== track.names.length)
+        throw invalid(
+          `person ${person.trackId} has ${person.keypoints.length} keypoints in frame ${frame.number} and ${track.names.length} before; one file holds one keypoint set`,
+        )
       const { smpl, joints3d, camera, source, trackId } = person
       track.records.push({ frame, trackId, smpl, joints3d, source, place: camera?.translation })
     }
