@@ -221,6 +221,7 @@ async function run(
 ) {
   const settings = readSettings(values)
   const config = readConfig(values)
+  const exported = exportOptions(values)
   const interrupt = new Interrupt()
   let inputs
   let engine
@@ -238,23 +239,10 @@ async function run(
         drawing: { boxes: true, ids: true, angles: true },
       })
     engine = await openEngine(addon, config)
-    const pictures = targetsOf(values).some((target) => formatOf(target) === 'html')
-    const thumbnails = pictures ? new Thumbnails(addon.renderOverlay) : undefined
+    const head = header(engine, source, values, inputs)
     const sinks = {
       overlay,
-      thumbnails,
-      output: await openOutputs(targetsOf(values), header(engine, source, values, inputs), {
-        lines: values.lines,
-        options: {
-          ...exportOptions(values),
-          fps: source.fps,
-          tracking: source.tracking,
-          mesh: values.mesh,
-          title: source.describe.file && basename(source.describe.file),
-          body: engine,
-          thumbnails: thumbnails?.list,
-        },
-      }),
+      ...(await openFiles(values, head, source, { ...exported, body: engine }, addon)),
       summary: new Summary({ tracked: source.tracking }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
@@ -275,6 +263,23 @@ async function run(
     await engine?.close().catch(() => {})
     await inputs?.dispose()
   }
+}
+
+/** The files that results go to, and the pictures for a report among them. */
+async function openFiles(values, head, source, exported, addon) {
+  const targets = targetsOf(values)
+  const pictures = targets.some((target) => formatOf(target) === 'html')
+  const thumbnails = pictures ? new Thumbnails(addon.renderOverlay) : undefined
+  const { file } = source.describe
+  const options = {
+    ...exported,
+    fps: source.fps,
+    tracking: source.tracking,
+    mesh: values.mesh,
+    title: file && basename(file),
+    thumbnails: thumbnails?.list,
+  }
+  return { thumbnails, output: await openOutputs(targets, head, { lines: values.lines, options }) }
 }
 
 function header(engine, source, values, inputs) {
