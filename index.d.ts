@@ -228,12 +228,12 @@ export interface PoseResult {
   frameHeight: number
   /** By `trackId`, ascending: the first is the one found first, of those found at once the surest. */
   persons: Array<Person>
-  /** Those of the first person; empty without one. */
+  /** Those of the first person, the same array; empty without one. */
   keypoints: Array<Keypoint>
   keypointCount: number
   /** Whether the first person has 3D joints. */
   has3d: boolean
-  /** Those of the first person, degrees. */
+  /** Those of the first person, the same object; degrees. */
   jointAngles3d?: Record<string, number>
   /** That of the first person: `[x, y, z]` metres. */
   cameraTranslation?: Array<number>
@@ -495,6 +495,15 @@ export interface ClipOptions {
   tracking?: boolean
   /** Meshes in the results, of a model that has them; BlazePose has none. @default true */
   mesh?: boolean
+  /**
+   * `offline`: at its end the clip is gone over again, when both sides of every gap are known.
+   * Frames between two sights of a person, broken ones too, get a record with `source:
+   * 'interpolated'` (rotations and bones, not points of the surface, follow a curve that leaves and
+   * arrives with the velocity seen there), and sights from before a person was believed are told.
+   * Of a call on an engine that is the answer; of a clip, see `PoseClip.finish`. What was seen is
+   * never changed. @default 'online'
+   */
+  mode?: 'online' | 'offline'
 }
 
 /** Of a call on a clip; what holds for the whole clip is settled by `openClip`. */
@@ -505,7 +514,7 @@ export interface ClipCallOptions extends CallOptions {
 
 export interface ProcessOptions extends CallOptions, ClipOptions {}
 
-export interface StreamOptions extends ProcessOptions {
+export interface StreamOptions extends Omit<ProcessOptions, 'mode'> {
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
 }
@@ -518,6 +527,14 @@ export declare class PoseClip {
    * on from the last call. A call that rejects leaves the clip as it was before.
    */
   processFrames(frames: Frame[], options?: ClipCallOptions): Promise<PoseResult[]>
+  /**
+   * Of a clip opened with `mode: 'offline'`: all results so far again, in the order in which they
+   * were given, with gaps filled from both sides. Waits for the calls before it; later calls go on
+   * following the same people, and are the next `finish`'s.
+   *
+   * @throws `ERR_POSE4D_INVALID_ARGUMENT` for a clip that is not `offline`
+   */
+  finish(options?: CallOptions): Promise<PoseResult[]>
 }
 
 /** A loaded model. Made by `createEngine`. */

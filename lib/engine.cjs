@@ -27,6 +27,10 @@ class PoseClip {
   async processFrames(frames, options) {
     return call(options, (job, rest) => this.#native.process(job, frames, rest))
   }
+
+  async finish(options) {
+    return call(options, (job, rest) => this.#native.finish(job, rest))
+  }
 }
 
 class PoseEngine {

@@ -15,7 +15,9 @@ use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
 use super::model;
-use super::options::{clip_call, clip_settings, engine_config, timeout, variant_name};
+use super::options::{
+    clip_call, clip_settings, engine_config, no_options, stream_settings, timeout, variant_name,
+};
 use super::reports::{Health, WarmupReport};
 use super::results::PoseResult;
 use super::value::Value;
@@ -182,9 +184,7 @@ impl NativeEngine {
         let settings = self.engine.settings_of_call(frames.len(), settings);
         answer(
             env,
-            self.engine
-                .open_clip(settings)
-                .process(&job.0, frames, None),
+            self.engine.open_clip(settings).run_whole(&job.0, frames),
         )
     }
 
@@ -216,7 +216,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn open_stream(&self, job: &NativeJob, options: Value) -> napi::Result<NativeStream> {
-        let settings = clip_settings(options).map_err(to_js)?;
+        let settings = stream_settings(options).map_err(to_js)?;
         let stream = within_runtime_if_available(|| self.engine.open_stream(&job.0, settings));
         Ok(NativeStream {
             stream,
@@ -297,6 +297,18 @@ impl NativeClip {
         let mesh = clip_call(options).map_err(to_js)?;
         let frames = read(self.engine.as_ref(), self.limits, frames)?;
         answer(env, self.clip.process(&job.0, frames, mesh))
+    }
+
+    /// Everything answered so far, gone over again.
+    #[napi(catch_unwind)]
+    pub fn finish<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        options: Value,
+    ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
+        no_options(options).map_err(to_js)?;
+        answer(env, self.clip.finish(&job.0))
     }
 }
 

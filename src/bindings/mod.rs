@@ -21,5 +21,6 @@ mod overlay;
 mod reports;
 mod results;
 mod runtime;
+mod shared;
 mod task;
 mod value;

@@ -13,7 +13,7 @@ use crate::pipeline::config::{
     Variant, Weights,
 };
 use crate::pipeline::error::{DEVICE, EngineError, INVALID_ARGUMENT};
-use crate::pipeline::perception::ClipSettings;
+use crate::pipeline::perception::{ClipSettings, Mode};
 
 const ENGINE: &[&str] = &[
     "model",
@@ -304,12 +304,31 @@ pub fn variant_name(variant: Variant) -> &'static str {
 }
 
 pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
-    const KNOWN: &[&str] = &["mesh", "tracking", "fps"];
+    const KNOWN: &[&str] = &["mesh", "tracking", "fps", "mode"];
     let fields = Fields::new("options", value, KNOWN)?;
     let mut settings = ClipSettings::default();
+    let modes = [("online", Mode::Online), ("offline", Mode::Offline)];
+    set(&mut settings.mode, fields.choice("mode", &modes)?);
     set(&mut settings.tracking, fields.boolean("tracking")?);
     set(&mut settings.fps, fields.number("fps", 0.001, 1e6)?);
     set(&mut settings.mesh, fields.boolean("mesh")?);
+    Ok(settings)
+}
+
+/// A call that takes nothing but a signal and a time limit.
+pub fn no_options(value: Value) -> Result<(), EngineError> {
+    Fields::new("options", value, &[]).map(drop)
+}
+
+/// A stream answers each frame at once, and cannot take that back.
+pub fn stream_settings(value: Value) -> Result<ClipSettings, EngineError> {
+    let settings = clip_settings(value)?;
+    if settings.mode == Mode::Offline {
+        return Err(EngineError::new(
+            INVALID_ARGUMENT,
+            "options.mode: a stream is 'online'; for 'offline' use processFrames() or openClip()",
+        ));
+    }
     Ok(settings)
 }
 

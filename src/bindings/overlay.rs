@@ -177,6 +177,8 @@ fn read_result(result: Value) -> Result<FrameResult, EngineError> {
         .collect::<Result<_, _>>()?;
     Ok(FrameResult {
         frame_number: 0.0,
+        time_s: 0.0,
+        held: Vec::new(),
         width,
         height,
         persons,

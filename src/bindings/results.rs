@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
+use super::shared::Shared;
 use crate::pipeline::result;
 
 /// One keypoint of a person.
@@ -91,14 +92,15 @@ pub struct Person {
     /// 1: seen in this frame; decays while not seen.
     pub tracking_confidence: f64,
     /// In the order of the keypoint set.
-    pub keypoints: Vec<Keypoint>,
+    #[napi(ts_type = "Array<Keypoint>")]
+    pub keypoints: Shared<Vec<Keypoint>>,
     /// `[J, 3]` metres, row-major, camera axes (x right, y down, z forward); joints in the order of
     /// the keypoints. The origin is the middle of the hips, with 4dhumans SMPL's own.
     #[napi(js_name = "joints3d")]
     pub joints3d: Option<Float32Array>,
     /// Degrees, by name of the joint.
-    #[napi(js_name = "jointAngles3d")]
-    pub joint_angles3d: Option<IndexMap<String, f64>>,
+    #[napi(js_name = "jointAngles3d", ts_type = "Record<string, number>")]
+    pub joint_angles3d: Option<Shared<IndexMap<String, f64>>>,
     pub camera: Option<Camera>,
     /// With `blazepose.segmentation`, of everybody seen in this frame.
     pub segmentation: Option<Segmentation>,
@@ -126,15 +128,16 @@ pub struct PoseResult {
     pub frame_height: u32,
     /// By `trackId`, ascending: the first is the one found first, of those found at once the surest.
     pub persons: Vec<Person>,
-    /// Those of the first person; empty without one.
-    pub keypoints: Vec<Keypoint>,
+    /// Those of the first person, the same array; empty without one.
+    #[napi(ts_type = "Array<Keypoint>")]
+    pub keypoints: Shared<Vec<Keypoint>>,
     pub keypoint_count: u32,
     /// Whether the first person has 3D joints.
     #[napi(js_name = "has3d")]
     pub has3d: bool,
-    /// Those of the first person, degrees.
-    #[napi(js_name = "jointAngles3d")]
-    pub joint_angles3d: Option<IndexMap<String, f64>>,
+    /// Those of the first person, the same object; degrees.
+    #[napi(js_name = "jointAngles3d", ts_type = "Record<string, number>")]
+    pub joint_angles3d: Option<Shared<IndexMap<String, f64>>>,
     /// That of the first person: `[x, y, z]` metres.
     pub camera_translation: Option<Vec<f64>>,
     /// That of the first person.
@@ -217,9 +220,9 @@ impl From<result::Person> for Person {
             score: person.score.into(),
             source: person.source.as_str(),
             tracking_confidence: person.tracking_confidence.into(),
-            keypoints: keypoints(&person),
+            keypoints: Shared::new(keypoints(&person)),
             joints3d: person.joints3d.as_ref().map(flat),
-            joint_angles3d: person.joint_angles3d.as_deref().map(named),
+            joint_angles3d: person.joint_angles3d.as_deref().map(named).map(Shared::new),
             camera: person.camera.as_ref().map(Into::into),
             segmentation: person.segmentation.as_ref().map(Into::into),
             box_source: person.box_source.map(result::BoxSource::as_str),
@@ -235,9 +238,8 @@ impl From<result::Person> for Person {
 impl From<result::FrameResult> for PoseResult {
     fn from(frame: result::FrameResult) -> Self {
         let first = frame.persons.first();
-        let keypoints = first.map(keypoints).unwrap_or_default();
+        let keypoint_count = first.map_or(0, |p| p.keypoints.len());
         let has3d = first.is_some_and(|p| p.joints3d.is_some());
-        let joint_angles3d = first.and_then(|p| p.joint_angles3d.as_deref()).map(named);
         let camera_translation = first
             .and_then(|p| p.camera)
             .map(|c| c.translation.map(f64::from).to_vec());
@@ -246,15 +248,17 @@ impl From<result::FrameResult> for PoseResult {
             .error
             .map(|(code, message)| (code.to_owned(), message))
             .unzip();
+        let persons: Vec<Person> = frame.persons.into_iter().map(Into::into).collect();
+        let first = persons.first();
         Self {
             frame_number: frame.frame_number,
             frame_width: frame.width,
             frame_height: frame.height,
-            persons: frame.persons.into_iter().map(Into::into).collect(),
-            keypoint_count: keypoints.len().try_into().unwrap_or(u32::MAX),
-            keypoints,
+            keypoint_count: keypoint_count.try_into().unwrap_or(u32::MAX),
+            keypoints: first.map_or_else(|| Shared::new(Vec::new()), |p| p.keypoints.clone()),
             has3d,
-            joint_angles3d,
+            joint_angles3d: first.and_then(|p| p.joint_angles3d.clone()),
+            persons,
             camera_translation,
             tracking_confidence,
             processing_time_ms: frame.processing_time_ms,

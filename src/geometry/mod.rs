@@ -8,3 +8,4 @@ pub mod camera;
 pub mod joints;
 pub mod oks;
 pub mod roi;
+pub mod rotations;

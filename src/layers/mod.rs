@@ -8,6 +8,7 @@ pub mod norm;
 pub mod number;
 pub mod onednn;
 pub mod parallel;
+pub mod rotations;
 pub mod softmax;
 pub mod vit;
 pub mod weights;

@@ -4,6 +4,7 @@ pub mod blazepose;
 pub mod error;
 pub mod hmr2;
 pub mod person_detector;
+pub mod phalp;
 pub mod regnety;
 pub mod smpl;
 pub mod vit;

@@ -12,7 +12,7 @@ use super::error::{
     TIMEOUT,
 };
 use super::order::Plan;
-use super::perception::{ClipSettings, FrameView, Perception};
+use super::perception::{ClipSettings, FrameView, Mode, Perception};
 use super::pool::Priority;
 use super::result::{FrameResult, Person};
 use super::shared::Core;
@@ -51,6 +51,7 @@ struct Prepared<S> {
 struct Brief {
     number: f64,
     index: u64,
+    time_s: f64,
 }
 
 pub(super) struct Call<P: Perception> {
@@ -240,7 +241,11 @@ impl<P: Perception> Call<P> {
             None => number / self.settings.fps,
         };
         let mut prepared = Prepared {
-            input: Brief { number, index },
+            input: Brief {
+                number,
+                index,
+                time_s,
+            },
             view: None,
             sightings: Err(EngineError::new(INTERNAL, "the frame was not looked at")),
             timings: Vec::with_capacity(3),
@@ -327,8 +332,14 @@ impl<P: Perception> Call<P> {
             Err(why) if ends_call(&why) => return Err(why),
             Err(why) => (Vec::new(), Some((why.code, why.message))),
         };
+        let (persons, mut held): (Vec<Person>, _) = persons.into_iter().partition(|p| p.confirmed);
+        if self.settings.mode == Mode::Online {
+            held.clear();
+        }
         Ok(FrameResult {
             frame_number: number,
+            time_s: input.time_s,
+            held,
             width: size.0.try_into().unwrap_or(u32::MAX),
             height: size.1.try_into().unwrap_or(u32::MAX),
             persons,
@@ -365,6 +376,8 @@ impl<P: Perception> Call<P> {
     fn refusal(&self, number: f64, why: EngineError) -> FrameResult {
         FrameResult {
             frame_number: number,
+            time_s: f64::NAN,
+            held: Vec::new(),
             width: 0,
             height: 0,
             persons: Vec::new(),

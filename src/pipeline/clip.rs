@@ -9,9 +9,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::call::{Call, Memory};
 use super::control::JobControl;
-use super::error::EngineError;
-use super::perception::{ClipSettings, Perception};
+use super::error::{EngineError, INVALID_ARGUMENT};
+use super::perception::{ClipSettings, Mode, Perception};
 use super::result::FrameResult;
+use super::revise::revise;
 use super::shared::Core;
 use super::source::FrameInput;
 
@@ -20,6 +21,8 @@ pub struct Clip<P: Perception> {
     core: Arc<Core<P>>,
     settings: ClipSettings,
     memory: Arc<Mutex<Memory<P::State>>>,
+    /// Every result so far, of a clip that is gone over again.
+    record: Arc<Mutex<Vec<FrameResult>>>,
 }
 
 impl<P: Perception> Clone for Clip<P> {
@@ -28,6 +31,7 @@ impl<P: Perception> Clone for Clip<P> {
             core: Arc::clone(&self.core),
             settings: self.settings,
             memory: Arc::clone(&self.memory),
+            record: Arc::clone(&self.record),
         }
     }
 }
@@ -44,6 +48,7 @@ impl<P: Perception> Clip<P> {
             core,
             settings,
             memory,
+            record: Arc::default(),
         }
     }
 
@@ -69,6 +74,7 @@ impl<P: Perception> Clip<P> {
         let place = self.core.enter(frames.len());
         let turn = Turn::take(&self.memory);
         let (core, ctl, settings) = (Arc::clone(&self.core), ctl.clone(), self.settings);
+        let record = Arc::clone(&self.record);
         async move {
             let _place = place?;
             ctl.check()?;
@@ -79,6 +85,9 @@ impl<P: Perception> Clip<P> {
                     let mut next = memory.clone();
                     let results = call.run(frames, &mut next).await?;
                     *memory = next;
+                    if settings.mode == Mode::Offline {
+                        record.lock().await.extend(results.iter().cloned());
+                    }
                     Ok(results)
                 })
                 .await?;
@@ -87,6 +96,78 @@ impl<P: Perception> Clip<P> {
         }
     }
 }
+
+impl<P: Perception> Clip<P> {
+    /// Everything answered so far, gone over again: see [`revise`]. Waits for the calls before it;
+    /// the next one starts a new record. After an error the record is as it was.
+    pub fn finish(
+        &self,
+        ctl: &JobControl,
+    ) -> impl Future<Output = Result<Vec<FrameResult>, EngineError>> + Send + use<P> {
+        let turn = Turn::take(&self.memory);
+        let (clip, ctl) = (self.clone(), ctl.clone());
+        async move {
+            ctl.check()?;
+            clip.core.check_open()?;
+            if clip.settings.mode == Mode::Online {
+                let message = "finish() is for clips opened with mode: 'offline'";
+                return Err(EngineError::new(INVALID_ARGUMENT, message));
+            }
+            ctl.guard(async {
+                let _memory = turn.come().await;
+                let mut record = clip.record.lock().await;
+                let mut results = record.clone();
+                clip.revise(&ctl, &mut results).await?;
+                record.clear();
+                Ok(results)
+            })
+            .await
+        }
+    }
+
+    /// Frames that are the whole clip: where it is gone over again, that is the answer.
+    pub fn run_whole(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+    ) -> impl Future<Output = Result<Vec<FrameResult>, EngineError>> + Send + use<P> {
+        let (process, clip, ctl) = (self.process(ctl, frames), self.clone(), ctl.clone());
+        async move {
+            let results = process.await?;
+            match clip.settings.mode {
+                Mode::Offline => clip.finish(&ctl).await,
+                Mode::Online => Ok(results),
+            }
+        }
+    }
+
+    async fn revise(
+        &self,
+        ctl: &JobControl,
+        results: &mut [FrameResult],
+    ) -> Result<(), EngineError> {
+        let places = revise(results);
+        for part in places.chunks(EMBODIED_AT_ONCE) {
+            let person = |&(frame, at): &(usize, usize)| {
+                let result = results.get(frame)?;
+                result.persons.get(at).cloned()
+            };
+            let people = part.iter().filter_map(person).collect();
+            let (core, mesh) = (&self.core, self.settings.mesh);
+            let embodied = core.perception().embody(ctl, people, mesh).await?;
+            for (&(frame, at), person) in part.iter().zip(embodied) {
+                let place = results.get_mut(frame).and_then(|r| r.persons.get_mut(at));
+                if let Some(place) = place {
+                    *place = person;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bodies asked for at a time: their meshes are 83 kB each.
+const EMBODIED_AT_ONCE: usize = 64;
 
 type Guard<S> = OwnedMutexGuard<Memory<S>>;
 

@@ -120,7 +120,7 @@ impl<P: Perception> Engine<P> {
             tracking,
             ..settings
         };
-        self.open_clip(settings).process(ctl, frames)
+        self.open_clip(settings).run_whole(ctl, frames)
     }
 
     /// Builds all workers and sends a synthetic frame the whole way: once to be searched for

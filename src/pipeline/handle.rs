@@ -44,6 +44,10 @@ pub trait AnyClip: Send + Sync {
         frames: Vec<FrameInput>,
         mesh: Option<bool>,
     ) -> Boxed<Vec<FrameResult>>;
+    /// As [`Clip::run_whole`].
+    fn run_whole(&self, ctl: &JobControl, frames: Vec<FrameInput>) -> Boxed<Vec<FrameResult>>;
+    /// As [`Clip::finish`].
+    fn finish(&self, ctl: &JobControl) -> Boxed<Vec<FrameResult>>;
 }
 
 /// [`FrameStream`], whatever it perceives with.
@@ -126,6 +130,14 @@ impl<P: Perception> AnyClip for Clip<P> {
             Some(mesh) => Box::pin(Clip::process(&self.with_mesh(mesh), ctl, frames)),
             None => Box::pin(Clip::process(self, ctl, frames)),
         }
+    }
+
+    fn run_whole(&self, ctl: &JobControl, frames: Vec<FrameInput>) -> Boxed<Vec<FrameResult>> {
+        Box::pin(Clip::run_whole(self, ctl, frames))
+    }
+
+    fn finish(&self, ctl: &JobControl) -> Boxed<Vec<FrameResult>> {
+        Box::pin(Clip::finish(self, ctl))
     }
 }
 

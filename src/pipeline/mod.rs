@@ -25,6 +25,7 @@ pub mod plan;
 pub mod pool;
 pub mod rehearsal;
 pub mod result;
+pub mod revise;
 mod shared;
 pub mod source;
 pub mod stream;

@@ -69,6 +69,8 @@ fn frame(width: usize, height: usize, persons: Vec<Person>) -> (Rgb8, FrameResul
     };
     let result = FrameResult {
         frame_number: 0.0,
+        time_s: 0.0,
+        held: Vec::new(),
         width: width as u32,
         height: height as u32,
         persons,

@@ -12,6 +12,17 @@ use crate::geometry::boxes::BBox;
 use crate::imaging::pixels::Rgb8;
 use crate::models::smpl::rest::Rest;
 
+/// Whether answers are final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Mode {
+    /// Each frame is answered once.
+    #[default]
+    Online,
+    /// At its end the clip is gone over again.
+    Offline,
+}
+
 /// What holds for a whole clip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -22,6 +33,7 @@ pub struct ClipSettings {
     pub fps: f64,
     /// Whether results hold the meshes, of a model that has them.
     pub mesh: bool,
+    pub mode: Mode,
 }
 
 impl Default for ClipSettings {
@@ -30,6 +42,7 @@ impl Default for ClipSettings {
             tracking: true,
             fps: 30.0,
             mesh: true,
+            mode: Mode::Online,
         }
     }
 }
@@ -105,6 +118,17 @@ pub trait Perception: Send + Sync + 'static {
         frame: &FrameView,
         sightings: Self::Sightings,
     ) -> impl Future<Output = Result<Vec<Person>, EngineError>> + Send;
+
+    /// People whose parameters were made up between two sights, with what the model's body says of
+    /// them: joints, keypoints, angles, and `mesh` if wanted. One for one.
+    fn embody(
+        &self,
+        _ctl: &JobControl,
+        people: Vec<Person>,
+        _mesh: bool,
+    ) -> impl Future<Output = Result<Vec<Person>, EngineError>> + Send {
+        async move { Ok(people) }
+    }
 
     /// Model and version, as results carry it.
     fn version(&self) -> String;

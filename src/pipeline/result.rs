@@ -118,6 +118,8 @@ pub struct Person {
     pub source: Source,
     /// 1 = seen in this frame; decays while not seen.
     pub tracking_confidence: f32,
+    /// False while they may yet be a false alarm: such records are not told.
+    pub confirmed: bool,
     pub keypoints: Vec<Keypoint>,
     /// `[J, 3]` metres, camera axes, origin at the pelvis.
     pub joints3d: Option<Vec<[f32; 3]>>,
@@ -143,6 +145,7 @@ impl Person {
             score: 0.0,
             source,
             tracking_confidence: 0.0,
+            confirmed: true,
             keypoints: Vec::new(),
             joints3d: None,
             joint_angles3d: None,
@@ -161,9 +164,13 @@ impl Person {
 pub struct FrameResult {
     /// As the caller gave it; NaN where it was not a number.
     pub frame_number: f64,
+    /// Seconds in the clip; NaN for a frame that has no place in it.
+    pub time_s: f64,
     pub width: u32,
     pub height: u32,
     pub persons: Vec<Person>,
+    /// Seen and not told, since they may be false alarms; kept where a clip is gone over again.
+    pub held: Vec<Person>,
     pub processing_time_ms: f64,
     /// Milliseconds per stage.
     pub timings: Vec<(&'static str, f64)>,

@@ -38,15 +38,16 @@ impl Arrays {
         self.0.f32s(name).map_err(|e| e.to_string())
     }
 
-    /// Without rounding where the array holds doubles.
+    /// Without rounding where the array holds doubles or whole numbers.
     pub fn f64s(&self, name: &str) -> Result<Vec<f64>, String> {
         let tensor = self.0.get(name).map_err(|e| e.to_string())?;
-        if tensor.dtype != DType::F64 {
-            return Ok(self.f32s(name)?.into_iter().map(f64::from).collect());
-        }
+        let value: fn(&[u8; 8]) -> f64 = match tensor.dtype {
+            DType::F64 => |b| f64::from_le_bytes(*b),
+            DType::I64 => |b| i64::from_le_bytes(*b) as f64,
+            _ => return Ok(self.f32s(name)?.into_iter().map(f64::from).collect()),
+        };
         let bytes = self.0.read(name).map_err(|e| e.to_string())?;
-        let values = bytes.as_chunks().0.iter();
-        Ok(values.map(|&b| f64::from_le_bytes(b)).collect())
+        Ok(bytes.as_chunks().0.iter().map(value).collect())
     }
 
     pub fn tensor(&self, name: &str) -> Result<Tensor, String> {

@@ -18,6 +18,7 @@ mod engine;
 mod hmr2;
 mod masks;
 mod models;
+mod phalp;
 mod photos;
 mod reference;
 mod report;
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 4] = [
+    let networks: [(&str, &[Run]); 5] = [
+        ("phalp", &[phalp::run]),
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),
         ("vitdet", &[detectors::vitdet]),

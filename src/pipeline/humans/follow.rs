@@ -71,9 +71,13 @@ impl Clip {
             let last = self.last.get(&track_id).filter(|_| record.confirmed)?;
             return (record.origin == Origin::Guessed).then(|| guess(last, record));
         };
-        let person = Person { track_id, ..person };
+        let person = Person {
+            track_id,
+            confirmed: record.confirmed,
+            ..person
+        };
         self.last.insert(track_id, Arc::new(carried(&person)));
-        record.confirmed.then_some(person)
+        Some(person)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desk::Desk;
-use super::networks::{Bodies, BodyCrop, BodyFacts, Finder, FoundBox, PointsCrop};
+use super::networks::{Bodies, BodyCrop, BodyFacts, BodyWork, Finder, FoundBox, PointsCrop};
 use super::person::Sighting;
 use super::post::Counter;
 use crate::geometry::boxes::BBox;
@@ -71,10 +71,10 @@ impl Networks {
         for cut in cuts {
             let cut: Cut = cut.await??;
             squares.push(cut.square);
-            bodies.push(BodyCrop {
+            bodies.push(BodyWork::Crop(BodyCrop {
                 pixels: cut.body,
                 mesh: frame.mesh,
-            });
+            }));
             points.extend(cut.points);
         }
         let bodies = self.bodies.order(&hmr2, bodies);

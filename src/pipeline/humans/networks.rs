@@ -57,6 +57,37 @@ pub struct BodyCrop {
     pub mesh: bool,
 }
 
+/// A body whose parameters are known.
+pub struct Posing {
+    /// `[24, 3, 3]`
+    pub rotations: Vec<f32>,
+    pub betas: [f32; 10],
+    /// Whether the vertices are wanted.
+    pub mesh: bool,
+}
+
+/// What HMR2's owner does for others.
+pub enum BodyWork {
+    Crop(BodyCrop),
+    Pose(Posing),
+}
+
+impl BodyWork {
+    fn crop(&self) -> Option<&BodyCrop> {
+        match self {
+            Self::Crop(crop) => Some(crop),
+            Self::Pose(_) => None,
+        }
+    }
+
+    fn posing(&self) -> Option<&Posing> {
+        match self {
+            Self::Pose(posing) => Some(posing),
+            Self::Crop(_) => None,
+        }
+    }
+}
+
 /// What HMR2 makes of a person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BodyFound {
@@ -102,10 +133,37 @@ impl Bodies {
 }
 
 impl Network for Bodies {
-    type Item = BodyCrop;
+    type Item = BodyWork;
     type Outcome = BodyFound;
 
-    fn run(&self, crops: &[BodyCrop]) -> Result<Vec<BodyFound>, TchError> {
+    fn run(&self, work: &[BodyWork]) -> Result<Vec<BodyFound>, TchError> {
+        let crops: Vec<&BodyCrop> = work.iter().filter_map(BodyWork::crop).collect();
+        let posings: Vec<&Posing> = work.iter().filter_map(BodyWork::posing).collect();
+        let mut seen = self.see(&crops)?.into_iter();
+        let mut posed = self.pose(&posings)?.into_iter();
+        let next = |work: &BodyWork| match work {
+            BodyWork::Crop(_) => seen.next(),
+            BodyWork::Pose(_) => posed.next(),
+        };
+        Ok(work.iter().filter_map(next).collect())
+    }
+}
+
+/// What a batch of bodies is read from; on any device.
+struct Batch<'a> {
+    vertices: &'a Tensor,
+    joints45: &'a Tensor,
+    joints44: &'a Tensor,
+    rotations: &'a Tensor,
+    betas: &'a Tensor,
+    camera: &'a Tensor,
+}
+
+impl Bodies {
+    fn see(&self, crops: &[&BodyCrop]) -> Result<Vec<BodyFound>, TchError> {
+        if crops.is_empty() {
+            return Ok(Vec::new());
+        }
         let size = self.model.config().image_size;
         let pixels: Vec<f32> = crops
             .iter()
@@ -116,34 +174,76 @@ impl Network for Bodies {
             .f_to_device(self.device)?;
         drop(pixels);
         let people = self.model.forward_seen(&input)?;
-        let joints45 = here(&people.joints45)?;
-        let joints44 = here(&people.joints)?;
-        let rotations = here(&people.parameters.rotations)?;
-        let betas = here(&people.parameters.betas)?;
-        let camera = here(&people.parameters.camera)?;
-        let vertices = match crops.iter().any(|crop| crop.mesh) {
-            true => Some(here(&people.vertices)?),
+        let batch = Batch {
+            vertices: &people.vertices,
+            joints45: &people.joints45,
+            joints44: &people.joints,
+            rotations: &people.parameters.rotations,
+            betas: &people.parameters.betas,
+            camera: &people.parameters.camera,
+        };
+        let meshes: Vec<bool> = crops.iter().map(|crop| crop.mesh).collect();
+        batch.read(&meshes)
+    }
+
+    fn pose(&self, posings: &[&Posing]) -> Result<Vec<BodyFound>, TchError> {
+        if posings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = posings.len() as i64;
+        let all = |part: fn(&Posing) -> &[f32], shape: &[i64]| {
+            let flat: Vec<f32> = posings.iter().flat_map(|p| part(p)).copied().collect();
+            Tensor::f_from_slice(&flat)?
+                .f_reshape(shape)?
+                .f_to_device(self.device)
+        };
+        let rotations = all(|p| &p.rotations, &[count, 24, 3, 3])?;
+        let betas = all(|p| &p.betas, &[count, 10])?;
+        let body = self.model.body();
+        let posed = body.pose(&betas, &rotations)?;
+        let joints = body.hmr_joints(&posed, self.model.config().update_hips)?;
+        let batch = Batch {
+            vertices: &posed.vertices,
+            joints45: &posed.joints45,
+            joints44: &joints,
+            rotations: &rotations,
+            betas: &betas,
+            camera: &Tensor::f_zeros([count, 3], (Kind::Float, self.device))?,
+        };
+        let meshes: Vec<bool> = posings.iter().map(|posing| posing.mesh).collect();
+        batch.read(&meshes)
+    }
+}
+
+impl Batch<'_> {
+    /// One body per row, with its mesh where that is wanted.
+    fn read(&self, meshes: &[bool]) -> Result<Vec<BodyFound>, TchError> {
+        let joints45 = here(self.joints45)?;
+        let joints44 = here(self.joints44)?;
+        let rotations = here(self.rotations)?;
+        let betas = here(self.betas)?;
+        let camera = here(self.camera)?;
+        let vertices = match meshes.contains(&true) {
+            true => Some(here(self.vertices)?),
             false => None,
         };
-        let person = |(at, crop): (usize, &BodyCrop)| {
+        let rows = meshes.len().max(1) as i64;
+        let person = |(at, mesh): (usize, &bool)| {
             let vertices = match &vertices {
-                Some(all) if crop.mesh => Some(row(all, at, 3 * VERTICES)?),
+                Some(all) if *mesh => Some(row(all, at, 3 * VERTICES)?),
                 _ => None,
             };
+            let joints = row(&joints44, at, joints44.numel() as i64 / rows)?;
             Ok(BodyFound {
                 joints45: triples(&row(&joints45, at, 3 * 45)?),
-                joints44: triples(&row(
-                    &joints44,
-                    at,
-                    joints44.numel() as i64 / input.size4()?.0,
-                )?),
+                joints44: triples(&joints),
                 rotations: row(&rotations, at, 24 * 9)?,
                 betas: fixed(row(&betas, at, 10)?)?,
                 camera: fixed(row(&camera, at, 3)?)?,
                 vertices,
             })
         };
-        crops.iter().enumerate().map(person).collect()
+        meshes.iter().enumerate().map(person).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::files::Files;
 use super::follow::Clip;
 use super::look::Networks;
-use super::networks::{Bodies, BodyFacts, Finder};
+use super::networks::{Bodies, BodyFacts, BodyWork, Finder, Posing};
 use super::person::{Shape, Sighting};
 use super::post::{Account, AnyPost, Counter, Network, Open, Post};
 use crate::cache::store::Store;
@@ -400,6 +400,31 @@ impl Perception for Humans {
         let people = state.step(frame, people, &sightings);
         ctl.add_busy(start.elapsed());
         Ok(people)
+    }
+
+    async fn embody(
+        &self,
+        ctl: &JobControl,
+        people: Vec<Person>,
+        mesh: bool,
+    ) -> Result<Vec<Person>, EngineError> {
+        let posing = |person: &Person| {
+            person.smpl.as_ref().map(|smpl| {
+                let rotations = [&smpl.global_orient[..], &smpl.body_pose].concat();
+                BodyWork::Pose(Posing {
+                    rotations,
+                    betas: smpl.betas,
+                    mesh,
+                })
+            })
+        };
+        let work: Vec<BodyWork> = people.iter().filter_map(posing).collect();
+        let mut bodies = self.networks.bodies.order(ctl, work).await?.into_iter();
+        let embodied = |person: Person| match person.smpl.as_ref().and_then(|_| bodies.next()) {
+            Some(body) => self.shape.embodied(person, body),
+            None => person,
+        };
+        Ok(people.into_iter().map(embodied).collect())
     }
 
     fn version(&self) -> String {

@@ -20,6 +20,16 @@ enum Joint {
     Hmr(usize),
 }
 
+impl Joint {
+    fn of(self, body: &BodyFound) -> [f32; 3] {
+        let joint = match self {
+            Self::Smplx(at) => body.joints45.get(at),
+            Self::Hmr(at) => body.joints44.get(at),
+        };
+        joint.copied().unwrap_or([f32::NAN; 3])
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     name: &'static str,
@@ -107,11 +117,7 @@ impl Shape {
         let mut joints = Vec::with_capacity(self.slots.len());
         let mut keypoints = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
-            let joint = match slot.joint {
-                Joint::Smplx(at) => body.joints45.get(at),
-                Joint::Hmr(at) => body.joints44.get(at),
-            };
-            let joint = joint.copied().unwrap_or([f32::NAN; 3]);
+            let joint = slot.joint.of(body);
             let place = match measured.zip(slot.coco) {
                 Some((points, at)) => points.get(at).map_or([f32::NAN; 2], |p| [p[0], p[1]]),
                 None => seen(joint, &camera),
@@ -146,6 +152,25 @@ impl Shape {
             smpl: smpl(body),
             vertices,
             ..Person::at(0, sighting.bbox, Source::Detected)
+        }
+    }
+
+    /// Somebody not looked at, whose body's parameters and camera are known.
+    pub fn embodied(&self, mut person: Person, body: BodyFound) -> Person {
+        let pelvis = body.joints45.first().map_or(0.0, |joint| joint[2]);
+        let joints: Vec<[f32; 3]> = self.slots.iter().map(|slot| slot.joint.of(&body)).collect();
+        for (point, joint) in person.keypoints.iter_mut().zip(&joints) {
+            if let Some(camera) = &person.camera {
+                [point.x, point.y] = seen(*joint, camera);
+            }
+            point.z = Some(joint[2] - pelvis);
+        }
+        Person {
+            joints3d: Some(joints),
+            joint_angles3d: Some(body_angles(&body.joints45)),
+            keypoint_source: Some(KeypointSource::Projected),
+            vertices: body.vertices,
+            ..person
         }
     }
 

@@ -360,7 +360,7 @@ impl Clip {
         if config.constant_bones {
             body.joints = carried.bones.apply(&body.joints);
         }
-        if !record.confirmed {
+        if !record.confirmed && pose.is_none() {
             return None;
         }
         let source = match (record.origin, pose.map(|p| p.found)) {
@@ -376,7 +376,10 @@ impl Clip {
             tracking_confidence: record.confidence,
             segmentation: pose.and_then(Pose::segmentation),
         };
-        Some(shape.person(standing, &body, frame.image.width, frame.image.height))
+        Some(Person {
+            confirmed: record.confirmed,
+            ..shape.person(standing, &body, frame.image.width, frame.image.height)
+        })
     }
 }
 

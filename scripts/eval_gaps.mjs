@@ -1,0 +1,178 @@
+#!/usr/bin/env node
+// How well frames that show nobody are covered: a real clip, of which runs of frames are hidden from
+// the detector (an empty list of boxes), against the same clip unhidden.
+//
+//   node scripts/eval_gaps.mjs clip.mp4 [--gaps 1,3,5,10,30] [--json]
+//
+// For each gap length: the mean distance of the joints (millimetres, about the middle of the hips)
+// of predicted records (mode 'online'), interpolated ones ('offline'), and of the last pose held; and
+// what `trackingConfidence` is worth: the share of records of about that confidence that are right.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import pose4d from '../index.js'
+
+/** Frames seen between two gaps, enough to be followed again. */
+const SEEN_BETWEEN = 20
+/** A record is right if its joints are within this of the truth on average, millimetres … */
+const RIGHT_MM = 150
+/** … and its box lies on the true one by this part. */
+const RIGHT_OVERLAP = 0.5
+const BINS = 5
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    gaps: { type: 'string', default: '1,3,5,10,30' },
+    json: { type: 'boolean', default: false },
+  },
+})
+if (positionals.length === 0) {
+  console.error('usage: node scripts/eval_gaps.mjs clip.mp4… [--gaps 1,3,5,10,30] [--json]')
+  process.exit(2)
+}
+
+function framesOf(clip, folder) {
+  const args = ['-v', 'error', '-i', clip, '-q:v', '2', join(folder, '%06d.jpg')]
+  const done = spawnSync('ffmpeg', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  if (done.status !== 0) throw new Error(`ffmpeg could not read ${clip}`)
+  const files = readdirSync(folder).sort()
+  return files.map((file, frameNumber) => ({ frameNumber, imagePath: join(folder, file) }))
+}
+
+function overlap([a1, b1, a2, b2], [c1, d1, c2, d2]) {
+  const [width, height] = [Math.min(a2, c2) - Math.max(a1, c1), Math.min(b2, d2) - Math.max(b1, d1)]
+  if (width <= 0 || height <= 0) return 0
+  const both = width * height
+  return both / ((a2 - a1) * (b2 - b1) + (c2 - c1) * (d2 - d1) - both)
+}
+
+/** Mean distance of joints, millimetres. */
+function apart(a, b) {
+  let sum = 0
+  const count = Math.min(a.joints3d.length, b.joints3d.length) / 3
+  for (let i = 0; i < count; i++)
+    sum += Math.hypot(...[0, 1, 2].map((k) => a.joints3d[3 * i + k] - b.joints3d[3 * i + k]))
+  return (1000 * sum) / count
+}
+
+/** Hidden frames: runs of `gap`, each with frames enough before and behind. */
+function hidden(count, gap) {
+  const runs = []
+  for (let at = SEEN_BETWEEN; at + gap + SEEN_BETWEEN <= count; at += gap + SEEN_BETWEEN)
+    runs.push(at)
+  return runs
+}
+
+const isSeen = (person) => person.source === 'detected' || person.source === 'recovered'
+const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length
+
+async function measure(engine, frames, truth, gap, mode) {
+  const runs = hidden(frames.length, gap)
+  const isHidden = new Set(runs.flatMap((at) => Array.from({ length: gap }, (_, i) => at + i)))
+  const given = frames.map((frame, n) => (isHidden.has(n) ? { ...frame, boxes: [] } : frame))
+  const results = await engine.processFrames(given, { mode })
+  const found = { gap, mode, frames: 0, missed: 0, errors: [], held: [], records: [] }
+  if (results.length !== frames.length) throw new Error(`${results.length} of ${frames.length}`)
+  for (const start of runs) {
+    for (let n = start; n < start + gap; n++) judge(found, truth, results, start, n)
+  }
+  return found
+}
+
+/** Everybody truly there in hidden frame `n` whom the last seen frame, `start - 1`, showed. */
+function judge(found, truth, results, start, n) {
+  for (const person of truth[n].persons.filter(isSeen)) {
+    const before = truth[start - 1].persons.find((p) => p.trackId === person.trackId)
+    const known = before && results[start - 1].persons.find((p) => overlap(p.box, before.box) > 0.5)
+    if (!before || !isSeen(before) || !known) continue
+    found.frames++
+    found.held.push(apart(known, person))
+    const record = results[n].persons.find((p) => p.trackId === known.trackId)
+    if (!record) {
+      found.missed++
+      continue
+    }
+    const error = apart(record, person)
+    found.errors.push(error)
+    const right = error <= RIGHT_MM && overlap(record.box, person.box) >= RIGHT_OVERLAP
+    found.records.push({ confidence: record.trackingConfidence, right })
+  }
+}
+
+/** By confidence: how many records, their mean confidence, and the share that is right. */
+function calibration(records) {
+  const bins = Array.from({ length: BINS }, () => [])
+  for (const record of records)
+    bins[Math.min(BINS - 1, Math.floor(record.confidence * BINS))].push(record)
+  return bins.map((bin, index) => ({
+    from: index / BINS,
+    to: (index + 1) / BINS,
+    records: bin.length,
+    confidence: mean(bin.map((r) => r.confidence)),
+    right: mean(bin.map((r) => Number(r.right))),
+  }))
+}
+
+async function evaluate(clip) {
+  const folder = mkdtempSync(join(tmpdir(), 'pose4d-gaps-'))
+  const engine = await pose4d.createEngine({ model: 'blazepose' })
+  try {
+    const frames = framesOf(clip, folder)
+    const truth = await engine.processFrames(frames)
+    const found = []
+    for (const gap of options.gaps.split(',').map(Number)) {
+      for (const mode of ['online', 'offline'])
+        found.push(await measure(engine, frames, truth, gap, mode))
+    }
+    return found
+  } finally {
+    await engine.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const all = []
+for (const clip of positionals) all.push(...(await evaluate(clip)))
+const rows = options.gaps.split(',').map((gap) => {
+  const of = (mode, list) =>
+    all.filter((f) => f.gap === Number(gap) && f.mode === mode).flatMap((f) => f[list])
+  const sum = (mode, key) =>
+    all.filter((f) => f.gap === Number(gap) && f.mode === mode).reduce((s, f) => s + f[key], 0)
+  return {
+    gap: Number(gap),
+    people: sum('offline', 'frames'),
+    missed: { online: sum('online', 'missed'), offline: sum('offline', 'missed') },
+    predicted: mean(of('online', 'errors')),
+    interpolated: mean(of('offline', 'errors')),
+    held: mean(of('offline', 'held')),
+  }
+})
+const curves = Object.fromEntries(
+  ['online', 'offline'].map((mode) => [
+    mode,
+    calibration(all.filter((f) => f.mode === mode).flatMap((f) => f.records)),
+  ]),
+)
+if (options.json) console.log(JSON.stringify({ rows, curves }, null, 2))
+else {
+  console.log(
+    '| gap, frames | people hidden | not covered (online, offline) | last pose held | predicted | interpolated | better than held |',
+  )
+  console.log('|---|---|---|---|---|---|---|')
+  const mm = (value) => `${value.toFixed(1)} mm`
+  for (const row of rows)
+    console.log(
+      `| ${row.gap} | ${row.people} | ${row.missed.online}, ${row.missed.offline} | ${mm(row.held)} | ${mm(row.predicted)} | ${mm(row.interpolated)} | ${(row.held / row.interpolated).toFixed(2)}x |`,
+    )
+  for (const [mode, curve] of Object.entries(curves)) {
+    console.log(`\n| ${mode}: trackingConfidence | records | mean | right |\n|---|---|---|---|`)
+    for (const bin of curve)
+      console.log(
+        `| ${bin.from.toFixed(1)} to ${bin.to.toFixed(1)} | ${bin.records} | ${bin.confidence.toFixed(2)} | ${bin.right.toFixed(2)} |`,
+      )
+  }
+}

@@ -1,0 +1,8 @@
+//! PHALP's networks: the next pose of a tracked person, and their appearance as numbers.
+
+pub mod appearance;
+mod body_head;
+mod encoder_layer;
+pub mod pose_predictor;
+pub mod predictor_config;
+pub mod smoothing;

@@ -1,0 +1,291 @@
+//! A clip gone over again when all of it is known: gaps filled from both sides, and what was held
+//! back of somebody who proved real told after all.
+
+use std::collections::BTreeMap;
+
+use super::result::{FrameResult, Keypoint, Person, Smpl, Source};
+use crate::geometry::angles::blazepose_angles;
+use crate::geometry::boxes::BBox;
+use crate::tracking::bones::BoneLengths;
+use crate::tracking::infill::{Gap, Posture};
+
+/// Seconds between the two sights that a velocity is taken from: neighbours tremble too much.
+const BASELINE: f64 = 0.08;
+/// Frames after which an interpolated record, counted to the nearer side, is worth 1/e: about so
+/// many are within 150 mm of the truth (scripts/eval_gaps.mjs, docs/results.md).
+const DECAY_FRAMES: f64 = 10.0;
+
+/// Somebody seen: the frame's place in the list, its time, and the record.
+#[derive(Clone, Debug)]
+struct Sight {
+    frame: usize,
+    time: f64,
+    person: Person,
+}
+
+/// Goes over a clip's results, in whatever order they are. Records that were `predicted` between
+/// two sights become `interpolated`; frames that had none there, broken ones too, get one. Returned
+/// are the places (frame, person) of the records that are new.
+pub fn revise(results: &mut [FrameResult]) -> Vec<(usize, usize)> {
+    let order = clip_order(results);
+    let sights = sights(results, &order);
+    let mut fresh: Vec<(usize, Person)> = Vec::new();
+    for seen in sights.into_values().filter(|seen| is_told(seen, results)) {
+        fresh.extend(held_back(&seen, results));
+        fresh.extend(gaps(&seen, results, &order));
+    }
+    let mut changed: Vec<(usize, u32)> = Vec::new();
+    for (frame, person) in fresh {
+        let Some(result) = results.get_mut(frame) else {
+            continue;
+        };
+        if person.source == Source::Interpolated {
+            changed.push((frame, person.track_id));
+        }
+        result.persons.retain(|old| old.track_id != person.track_id);
+        result.persons.push(person);
+    }
+    for result in results.iter_mut() {
+        result.persons.sort_by_key(|person| person.track_id);
+        result.held.clear();
+    }
+    let place = |(frame, id): (usize, u32)| {
+        let persons = &results.get(frame)?.persons;
+        Some((frame, persons.iter().position(|p| p.track_id == id)?))
+    };
+    changed.into_iter().filter_map(place).collect()
+}
+
+/// The frames that have a place in the clip, earliest first.
+fn clip_order(results: &[FrameResult]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..results.len())
+        .filter(|&at| results.get(at).is_some_and(|r| r.time_s.is_finite()))
+        .collect();
+    order.sort_by(|a, b| {
+        results[*a]
+            .frame_number
+            .total_cmp(&results[*b].frame_number)
+    });
+    order
+}
+
+fn sights(results: &[FrameResult], order: &[usize]) -> BTreeMap<u32, Vec<Sight>> {
+    let mut all: BTreeMap<u32, Vec<Sight>> = BTreeMap::new();
+    for &frame in order {
+        let result = &results[frame];
+        for person in result.persons.iter().chain(&result.held) {
+            if matches!(person.source, Source::Detected | Source::Recovered) {
+                all.entry(person.track_id).or_default().push(Sight {
+                    frame,
+                    time: result.time_s,
+                    person: person.clone(),
+                });
+            }
+        }
+    }
+    all
+}
+
+/// Whether the track was ever told: one that never was is a false alarm.
+fn is_told(seen: &[Sight], results: &[FrameResult]) -> bool {
+    let told = |sight: &Sight| {
+        let persons = &results[sight.frame].persons;
+        persons.iter().any(|p| p.track_id == sight.person.track_id)
+    };
+    seen.iter().any(told)
+}
+
+/// Sights from before the track was believed.
+fn held_back(seen: &[Sight], results: &[FrameResult]) -> Vec<(usize, Person)> {
+    let is_new = |sight: &&Sight| {
+        let id = sight.person.track_id;
+        !results[sight.frame]
+            .persons
+            .iter()
+            .any(|p| p.track_id == id)
+    };
+    let told = |sight: &Sight| (sight.frame, sight.person.clone());
+    seen.iter().filter(is_new).map(told).collect()
+}
+
+fn gaps(seen: &[Sight], results: &[FrameResult], order: &[usize]) -> Vec<(usize, Person)> {
+    let place: BTreeMap<usize, usize> = order.iter().enumerate().map(|(i, &f)| (f, i)).collect();
+    let at = |sight: &Sight| place.get(&sight.frame).copied().unwrap_or(0);
+    let mut filled = Vec::new();
+    for (index, pair) in seen.windows(2).enumerate() {
+        let [from, to] = pair else { continue };
+        let (first, last) = (at(from) + 1, at(to));
+        let Some(between) = order.get(first..last).filter(|frames| !frames.is_empty()) else {
+            continue;
+        };
+        let before = seen[..index].iter().rev();
+        let after = seen.get(index + 2..).unwrap_or_default().iter();
+        let edges = Edges::new(
+            baseline(before, from.time).map(|s| posture(&s.person, s.time)),
+            from,
+            to,
+            baseline(after, to.time).map(|s| posture(&s.person, s.time)),
+        );
+        for (step, &frame) in between.iter().enumerate() {
+            let nearer = (step + 1).min(between.len() - step);
+            filled.push((frame, edges.person(results[frame].time_s, nearer)));
+        }
+    }
+    filled
+}
+
+/// The first sight far enough away to tell a velocity, or the farthest there is nearby.
+fn baseline<'a>(sights: impl Iterator<Item = &'a Sight>, time: f64) -> Option<&'a Sight> {
+    let mut best = None;
+    for sight in sights {
+        let away = (sight.time - time).abs();
+        if away > 3.0 * BASELINE {
+            break;
+        }
+        best = Some(sight);
+        if away >= BASELINE {
+            break;
+        }
+    }
+    best
+}
+
+/// Both sides of a gap.
+struct Edges<'a> {
+    before: Option<Posture>,
+    from: (&'a Person, Posture),
+    to: (&'a Person, Posture),
+    after: Option<Posture>,
+    bones: BoneLengths,
+}
+
+impl<'a> Edges<'a> {
+    fn new(
+        before: Option<Posture>,
+        from: &'a Sight,
+        to: &'a Sight,
+        after: Option<Posture>,
+    ) -> Self {
+        let mut bones = BoneLengths::new();
+        for person in [&from.person, &to.person] {
+            let joints = person.joints3d.as_deref().unwrap_or_default();
+            bones.observe(joints, &vec![1.0; joints.len()]);
+        }
+        Self {
+            before,
+            from: (&from.person, posture(&from.person, from.time)),
+            to: (&to.person, posture(&to.person, to.time)),
+            after,
+            bones,
+        }
+    }
+
+    /// `frames` from the nearer side.
+    fn person(&self, time: f64, frames: usize) -> Person {
+        let gap = Gap {
+            before: self.before.as_ref(),
+            from: &self.from.1,
+            to: &self.to.1,
+            after: self.after.as_ref(),
+        };
+        let confidence = (-(frames as f64) / DECAY_FRAMES).exp() as f32;
+        let mut person = read(self.from.0, &gap.at(time));
+        person.joint_angles3d = self.angles(time);
+        for (point, other) in person.keypoints.iter_mut().zip(&self.to.0.keypoints) {
+            point.confidence = point.confidence.min(other.confidence) * confidence;
+        }
+        if let Some(joints) = &mut person.joints3d
+            && person.smpl.is_none()
+        {
+            let whole = self.bones.apply(joints);
+            if whole.len() == BLAZEPOSE {
+                person.joint_angles3d = Some(blazepose_angles(&whole));
+            }
+            *joints = whole;
+        }
+        Person {
+            tracking_confidence: confidence,
+            ..person
+        }
+    }
+
+    /// Those that both sides have, number by number: for sets whose joints do not tell them.
+    fn angles(&self, time: f64) -> Option<Vec<(&'static str, f32)>> {
+        let (from, to) = (&self.from, &self.to);
+        let part = (time - from.1.time) / (to.1.time - from.1.time);
+        let theirs = to.0.joint_angles3d.as_ref()?;
+        let between = |&(name, angle): &(&'static str, f32)| {
+            let (_, other) = theirs.iter().find(|(known, _)| *known == name)?;
+            Some((name, angle + (other - angle) * part.clamp(0.0, 1.0) as f32))
+        };
+        let own = from.0.joint_angles3d.as_ref()?;
+        Some(own.iter().filter_map(between).collect())
+    }
+}
+
+/// Joints of the set whose bones are known.
+const BLAZEPOSE: usize = 33;
+
+/// A person's numbers, in the order in which [`read`] takes them.
+fn posture(person: &Person, time: f64) -> Posture {
+    let b = person.bbox;
+    let mut numbers = vec![b.x1, b.y1, b.x2, b.y2];
+    for point in &person.keypoints {
+        numbers.extend([point.x, point.y, point.z.unwrap_or(f32::NAN)]);
+    }
+    numbers.extend(person.joints3d.iter().flatten().flatten());
+    numbers.extend(person.camera.iter().flat_map(|c| c.translation));
+    numbers.extend(person.smpl.iter().flat_map(|s| s.betas));
+    let rotations = person.smpl.iter().flat_map(|smpl| {
+        let own = smpl.body_pose.as_chunks::<9>().0.iter().copied();
+        std::iter::once(smpl.global_orient).chain(own)
+    });
+    Posture {
+        time,
+        numbers,
+        rotations: rotations.collect(),
+    }
+}
+
+/// A person like `model` in that posture; what only a look can tell is left out.
+fn read(model: &Person, posture: &Posture) -> Person {
+    let mut numbers = posture.numbers.iter().copied();
+    let mut next = || numbers.next().unwrap_or(f32::NAN);
+    let bbox = BBox::new(next(), next(), next(), next());
+    let mut keypoints = model.keypoints.clone();
+    for point in &mut keypoints {
+        let (x, y, z) = (next(), next(), next());
+        *point = Keypoint {
+            x,
+            y,
+            z: point.z.map(|_| z),
+            ..*point
+        };
+    }
+    let mut joints3d = model.joints3d.clone();
+    for joint in joints3d.iter_mut().flatten() {
+        *joint = std::array::from_fn(|_| next());
+    }
+    let mut camera = model.camera;
+    if let Some(camera) = &mut camera {
+        camera.translation = std::array::from_fn(|_| next());
+    }
+    let betas: Option<[f32; 10]> = model.smpl.as_ref().map(|_| std::array::from_fn(|_| next()));
+    let smpl = betas.zip(posture.rotations.split_first());
+    Person {
+        keypoints,
+        joints3d,
+        camera,
+        keypoint_source: model.keypoint_source,
+        smpl: smpl.map(|(betas, (global_orient, rest))| Smpl {
+            global_orient: *global_orient,
+            body_pose: rest.concat(),
+            betas,
+        }),
+        ..Person::at(model.track_id, bbox, Source::Interpolated)
+    }
+}
+
+#[cfg(test)]
+#[path = "revise_tests.rs"]
+mod tests;
