@@ -241,6 +241,27 @@ describe("pkl, PHALP's layout", () => {
     assert.equal(values['000011.jpg.time'], undefined)
   })
 
+  test('somebody filled in where a frame could not be read is there, upstream’s camera too', async () => {
+    const [person] = results[1].persons
+    const broken = {
+      frameWidth: 0,
+      frameHeight: 0,
+      errorCode: 'ERR_POSE4D_IMAGE_CORRUPT',
+      error: 'cut off',
+    }
+    const filled = { ...person, source: 'interpolated', trackingConfidence: 0.9 }
+    const given = [frameOf(0, [person]), frameOf(1, [filled], broken), frameOf(2, [], broken)]
+    const { values, tensors } = await write(given)
+    assert.deepEqual(values['000002.jpg.tracked_time'], [-1])
+    assert.deepEqual(values['000002.jpg.size'], [[480, 640]])
+    assert.equal(values['000003.jpg.time'], undefined)
+    const camera = (key) => tensors.get(`${key}.jpg.camera.0`).sha256
+    assert.equal(camera('000002'), camera('000001'))
+    const csv = inScratch('filled.csv')
+    await exportPoses(given, csv)
+    assert.match(readFileSync(csv, 'utf8'), /\r\n1,[^\r]*,1,interpolated,0\.9,/)
+  })
+
   test('keys are the frames’ files, or as asked', async () => {
     const named = [frameOf(0, [], { file: 'shots/a.jpg' })]
     assert.equal((await write(named)).values['shots/a.jpg.frame_path'], 'shots/a.jpg')

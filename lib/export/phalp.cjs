@@ -26,6 +26,12 @@ function smplOf({ smpl }) {
   }
 }
 
+/** Height and width; a frame that could not be read has none, but the camera looks at its middle. */
+function sizeOf({ frameHeight, frameWidth }, { camera }) {
+  if (frameHeight > 0 || !camera) return [frameHeight, frameWidth]
+  return [Math.round(2 * camera.center[1]), Math.round(2 * camera.center[0])]
+}
+
 /** The body's place as upstream's camera sees it: depth goes with the focal length. */
 function cameraOf({ smpl, camera }, [height, width]) {
   if (!smpl || !camera) return null
@@ -114,13 +120,13 @@ class PhalpExport {
   }
 
   add(frame, note) {
-    if (frame.failed) return
     const { result } = frame
+    // Of a frame that could not be read, but for people who were filled in from both sides.
+    if (frame.failed && result.persons.length === 0) return
     const path = String(this.#pathOf({ file: frame.file, number: frame.number }))
-    const size = [result.frameHeight, result.frameWidth]
     const people = result.persons.map((person) => {
       note.wrote(person)
-      return entry(person, path, size)
+      return entry(person, path, sizeOf(result, person))
     })
     this.#frames.push({ frame, path, people })
   }

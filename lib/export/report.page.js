@@ -179,13 +179,11 @@
         }
         at = last + 1
       }
+      // Beside the record, if there is one: somebody may be filled in where a frame failed.
       for (const index of failed) {
         const [x, size] = half(index)
-        svgElement(
-          'rect',
-          { x, y: 0, width: size, height: BAND.source, fill: 'var(--failed)' },
-          svg,
-        )
+        const height = BAND.source / 3
+        svgElement('rect', { x, y: 0, width: size, height, fill: 'var(--failed)' }, svg)
       }
       const yOf = (value) => low - value * BAND.confidence
       for (const value of [0, 1]) {
