@@ -8,7 +8,9 @@ loadNative()
 
 const { Pose4DError } = require('./lib/errors.cjs')
 const { PoseClip, PoseEngine, PoseVideo, createEngine } = require('./lib/engine.cjs')
+const { loadBody } = require('./lib/body.cjs')
 const { health, processFrames, warmup } = require('./lib/default-engine.cjs')
+const { exportPoses, readPoses } = require('./lib/export/index.cjs')
 const { toLegacyResult } = require('./lib/legacy.cjs')
 const { models } = require('./lib/models.cjs')
 const { renderOverlay, runtimeInfo, version } = require('./lib/tools.cjs')
@@ -19,9 +21,12 @@ module.exports = {
   PoseEngine,
   PoseVideo,
   createEngine,
+  exportPoses,
   health,
+  loadBody,
   models,
   processFrames,
+  readPoses,
   renderOverlay,
   runtimeInfo,
   toLegacyResult,

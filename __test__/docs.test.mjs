@@ -17,6 +17,7 @@ test('docs/errors.md has a row for every code in the sources, and for no other',
     'src/cache/error.rs',
     'lib/native.cjs',
     'lib/video/errors.cjs',
+    'lib/export/faults.cjs',
   ]
   const sources = files.map(read).join('\n')
   const rows = read('docs/errors.md')

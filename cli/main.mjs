@@ -3,13 +3,14 @@ import { parse, unknownCommand } from './args.mjs'
 import { bench_ } from './bench/command.mjs'
 import { doctor } from './doctor.mjs'
 import { EXIT } from './exit.mjs'
+import { export_ } from './export.mjs'
 import { commandHelp, generalHelp, groupHelp } from './help.mjs'
 import { models } from './models/group.mjs'
 import { process_ } from './process.mjs'
 import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 
-const COMMANDS = [process_, warmup, models, bench_, doctor]
+const COMMANDS = [process_, export_, warmup, models, bench_, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {

@@ -1,143 +1,116 @@
-// Writes results as one JSON document or as JSON Lines, frame by frame, with nothing held back.
-// The layout is described in docs/cli.md; `SCHEMA` changes when it does.
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { dirname } from 'node:path'
+// Where results go: one file or several, each in the format of its name.
 
-import { EnvironmentError } from './exit.mjs'
+import { dirname } from 'node:path'
+import exports_ from '../lib/export/index.cjs'
+
+import output from '../lib/export/json.cjs'
+import { EnvironmentError, UsageError } from './exit.mjs'
 import { makeFolder } from './folders.mjs'
 
-export const SCHEMA = 1
+export const { SCHEMA, openOutput, plainFrame } = output
+export const { Export, formatOf } = exports_
 
-const PIXEL_DIGITS = 3
-const METRE_DIGITS = 5
-
-const rounded = (value, digits) => (Number.isFinite(value) ? Number(value.toFixed(digits)) : null)
-const list = (values, digits) => Array.from(values, (value) => rounded(value, digits))
-
-function plainKeypoint({ name, x, y, z, confidence }) {
-  const point = { name, x: rounded(x, PIXEL_DIGITS), y: rounded(y, PIXEL_DIGITS) }
-  if (z !== undefined && z !== null) point.z = rounded(z, METRE_DIGITS)
-  point.confidence = rounded(confidence, METRE_DIGITS)
-  return point
-}
-
-const plainAngles = (angles) =>
-  Object.fromEntries(
-    Object.entries(angles).map(([name, value]) => [name, rounded(value, PIXEL_DIGITS)]),
-  )
-
-function plainCamera({ translation, focalLength, center }) {
-  return {
-    translation: list(translation, METRE_DIGITS),
-    focalLength: rounded(focalLength, PIXEL_DIGITS),
-    center: list(center, PIXEL_DIGITS),
-  }
-}
-
-function plainPerson(person) {
-  return {
-    trackId: person.trackId,
-    box: list(person.box, PIXEL_DIGITS),
-    score: rounded(person.score, METRE_DIGITS),
-    source: person.source,
-    trackingConfidence: rounded(person.trackingConfidence, METRE_DIGITS),
-    keypoints: person.keypoints.map(plainKeypoint),
-    ...(person.joints3d && { joints3d: list(person.joints3d, METRE_DIGITS) }),
-    ...(person.jointAngles3d && { jointAngles3d: plainAngles(person.jointAngles3d) }),
-    ...(person.smpl && {
-      smpl: Object.fromEntries(
-        Object.entries(person.smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)]),
-      ),
-    }),
-    ...(person.mesh && { mesh: { vertices: list(person.mesh.vertices, METRE_DIGITS) } }),
-    ...(person.camera && { camera: plainCamera(person.camera) }),
-    ...(person.boxSource && { boxSource: person.boxSource }),
-    ...(person.keypointSource && { keypointSource: person.keypointSource }),
-  }
-}
+/** JSON, whatever its name, unless that is another format's. */
+const isJson = (target) => ['json', 'jsonl', undefined].includes(formatOf(target))
 
 /**
- * One frame as plain data. The primary person's repeated fields are left out: they are those of
- * `persons[0]`.
+ * Opens every file of `targets` (`-`: stdout). `header` is that of the JSON formats, `options` those of
+ * `exportPoses`. Returns `{ write(result, extra), close({ complete }), wrote, problems }`.
  */
-export function plainFrame(result, { file, timestampMs } = {}) {
+export async function openOutputs(targets, header, { lines, options }) {
+  checkTargets(targets)
+  const files = []
+  for (const target of targets) {
+    if (target !== '-') await makeFolder(dirname(target))
+    if (isJson(target)) files.push(await openJson(target, header, { lines, options }))
+    else files.push(await openExport(target, options))
+  }
+  return new Outputs(files)
+}
+
+export function checkTargets(targets) {
+  const twice = targets.find((target, at) => targets.indexOf(target) !== at)
+  if (twice) throw new UsageError(`\`--out ${twice}\` is there twice.`)
+}
+
+async function openJson(target, header, { lines, options: { track } }) {
+  const file = await openOutput(target, header, { lines })
+  const wanted = (result) =>
+    track === undefined
+      ? result
+      : { ...result, persons: result.persons.filter(({ trackId }) => trackId === track) }
   return {
-    frameNumber: result.frameNumber,
-    ...(file !== undefined && { file }),
-    ...(timestampMs !== undefined && { timestampMs }),
-    frameWidth: result.frameWidth,
-    frameHeight: result.frameHeight,
-    persons: result.persons.map(plainPerson),
-    processingTimeMs: rounded(result.processingTimeMs, PIXEL_DIGITS),
-    timings: plainAngles(result.timings ?? {}),
-    ...(result.errorCode && { errorCode: result.errorCode, error: result.error }),
+    target,
+    write: (result, extra) => file.write(wanted(result), extra),
+    close: (how) => file.close(how),
   }
 }
 
-/**
- * Opens `path` (`-`: stdout), as JSON Lines where asked for or where the name says so. `header` is an
- * object without the model's version, which the first result brings.
- */
-export async function openOutput(path, header, { lines = false } = {}) {
-  if (path !== '-') await makeFolder(dirname(path))
-  return new Output(path, header, lines || /\.(jsonl|ndjson)$/i.test(path))
+async function openExport(target, options) {
+  const file = await Export.open(target, options)
+  return {
+    target,
+    write: (result, extra) => file.add(result, extra),
+    close: (how) => file.close(how),
+  }
 }
 
-class Output {
-  #path
-  #header
-  #lines
-  #stream
-  #error
-  #frames = 0
-  #errors = 0
-  #started = false
+class Outputs {
+  #files
+  /** `{ target, summary }` of every file that was written. */
+  wrote = []
+  /** What kept files from being written, one error each. */
+  problems = []
 
-  constructor(path, header, lines) {
-    this.#path = path
-    this.#header = header
-    this.#lines = lines
-    this.#stream = path === '-' ? process.stdout : createWriteStream(path)
-    if (path !== '-') this.#stream.on('error', (error) => (this.#error = error))
+  constructor(files) {
+    this.#files = files
   }
 
   async write(result, extra) {
-    await this.#begin(result.modelVersion)
-    const frame = plainFrame(result, extra)
-    if (this.#lines) await this.#put(`${JSON.stringify({ type: 'frame', ...frame })}\n`)
-    else await this.#put(`${this.#frames > 0 ? ',' : ''}\n    ${JSON.stringify(frame)}`)
-    this.#frames += 1
-    if (result.errorCode) this.#errors += 1
+    for (const file of this.#files) await file.write(result, extra)
   }
 
-  /** Ends the document; `complete` is false where the run was cut short. */
-  async close({ complete }) {
-    await this.#begin(null)
-    const end = { complete, frameCount: this.#frames, errorCount: this.#errors }
-    if (this.#lines) await this.#put(`${JSON.stringify({ type: 'end', ...end })}\n`)
-    else await this.#put(`\n  ],\n${JSON.stringify(end, null, 2).slice(2)}\n`)
-    if (this.#path === '-') return
-    this.#stream.end()
-    if (!this.#error) await once(this.#stream, 'close').catch(() => {})
-    this.#check()
+  /** One that cannot be written does not keep the others from it. */
+  async close(how) {
+    for (const { target, close } of this.#files) {
+      try {
+        this.wrote.push({ target, summary: await close(how) })
+      } catch (error) {
+        this.problems.push(error)
+      }
+    }
   }
 
-  async #begin(model) {
-    if (this.#started) return
-    this.#started = true
-    const header = { ...this.#header, model: { ...this.#header.model, version: model } }
-    if (this.#lines) await this.#put(`${JSON.stringify({ type: 'header', ...header })}\n`)
-    else await this.#put(`${JSON.stringify(header, null, 2).slice(0, -2)},\n  "frames": [`)
+  /** Lines for people: the files, and what is not in them. */
+  lines() {
+    return this.wrote
+      .filter(({ target }) => target !== '-')
+      .flatMap(({ target, summary }) => {
+        const files = summary?.files ?? [target]
+        return [...files.map((file) => `Wrote ${file}`), ...missing(target, summary)]
+      })
   }
 
-  async #put(text) {
-    this.#check()
-    if (!this.#stream.write(text)) await once(this.#stream, 'drain').catch(() => {})
+  /** To be called last: what went wrong as the command's own error. */
+  check() {
+    if (this.problems.length === 0) return
+    const all = this.problems.map(({ message, code }) => `${message}${code ? ` (${code})` : ''}`)
+    throw new EnvironmentError(all.join('\n'))
   }
+}
 
-  #check() {
-    if (this.#error)
-      throw new EnvironmentError(`Cannot write ${this.#path}: ${this.#error.message}`)
-  }
+const WORDS = {
+  otherTrack: 'of other people',
+  noJoints3d: 'without 3D joints',
+  noSmpl: 'without a body',
+  noCamera: 'without a place before the camera',
+}
+
+function missing(target, summary) {
+  const entries = Object.entries(summary?.leftOut ?? {})
+  if (entries.length === 0) return []
+  const parts = entries.map(([reason, count]) => `${count} ${WORDS[reason] ?? reason}`)
+  return [
+    `  ${summary.written} of ${summary.records} records are in ${target}: ${parts.join(', ')}`,
+  ]
 }

@@ -1,5 +1,6 @@
 // `pose4d process`: frames in, results out to a file, to drawn pictures and to a summary.
 import { realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 
 import { choice, number, time } from './args.mjs'
 import {
@@ -13,13 +14,15 @@ import {
   VARIANTS,
 } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
+import { EXPORT_OPTIONS, exportOptions } from './export.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
-import { openOutput, SCHEMA } from './output.mjs'
+import { checkTargets, formatOf, openOutputs, SCHEMA } from './output.mjs'
 import { openOverlay } from './overlay.mjs'
 import { Progress } from './progress.mjs'
 import { openSource } from './source.mjs'
 import { photoText, Summary } from './summary.mjs'
+import { Thumbnails } from './thumbnails.mjs'
 import { version } from './version.mjs'
 
 /** What `--search` means in the engine's terms. */
@@ -37,8 +40,14 @@ export const process_ = {
     out: {
       type: 'string',
       short: 'o',
+      multiple: true,
       value: 'file',
-      text: 'write results: JSON, or JSON Lines if it ends in .jsonl; - is stdout',
+      text: 'write results, by the name: .json, .jsonl, .csv, .npz, .pkl, .glb, .bvh; - is stdout; may be repeated',
+    },
+    report: {
+      type: 'string',
+      value: 'file.html',
+      text: 'write a page with frames, angle curves, sources and confidence',
     },
     lines: { type: 'boolean', text: 'JSON Lines whatever the name of --out' },
     overlay: {
@@ -113,6 +122,7 @@ export const process_ = {
       value: 'n',
       text: 'take at most n frames a second of a video; rate of an image clip (default 30)',
     },
+    ...EXPORT_OPTIONS,
     quiet: { type: 'boolean', short: 'q', text: 'no progress on stderr' },
   },
   examples: [
@@ -126,6 +136,10 @@ export const process_ = {
       'a folder of photos, each on its own',
     ],
     ['pose4d process run.mp4 --out poses.json --overlay run-drawn.mp4', 'a video'],
+    [
+      'pose4d process run.mp4 --out run.glb --out angles.csv --report run.html',
+      'for a 3D viewer, for a spreadsheet, for the eye',
+    ],
     ['pose4d process run.mp4 --start 0:10 --end 0:20 --every 2 --out -', 'a part of it, to stdout'],
     ['cat photo.jpg | pose4d process - --out -', 'from stdin'],
     [
@@ -180,14 +194,25 @@ const samePath = (a, b) => {
   }
 }
 
+/** Every file that results go to. */
+const targetsOf = (values) => [
+  ...(values.out ?? []),
+  ...(values.report === undefined ? [] : [values.report]),
+]
+
+const toStdout = (values) => values.out?.includes('-') ?? false
+
 function refuseOverwriting(inputs, values) {
   const sources = inputs.kind === 'video' ? [inputs.path] : inputs.paths
-  for (const option of ['out', 'overlay']) {
-    const target = values[option]
-    if (target && sources.some((source) => samePath(source, target))) {
-      throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
+  for (const option of ['out', 'overlay', 'report']) {
+    for (const target of [values[option] ?? []].flat()) {
+      if (sources.some((source) => samePath(source, target)))
+        throw new UsageError(`\`--${option} ${target}\` would overwrite its own input.`)
     }
   }
+  checkTargets(targetsOf(values))
+  if (values.report !== undefined && !/\.html?$/i.test(values.report))
+    throw new UsageError(`\`--report\` writes a page: end \`${values.report}\` in .html.`)
   if (values.overlay === '-')
     throw new UsageError('`--overlay` writes a file or a folder, not stdout.')
   if (values.lines && !values.out) throw new UsageError('`--lines` goes with `--out`.')
@@ -199,6 +224,7 @@ async function run(
 ) {
   const settings = readSettings(values)
   const config = readConfig(values)
+  const exported = exportOptions(values)
   const interrupt = new Interrupt()
   let inputs
   let engine
@@ -216,17 +242,14 @@ async function run(
       })
     engine = await openEngine(addon, config)
     const meshWanted = Boolean(values.mesh && values.out)
+    const head = header(engine, source, values, inputs)
     const sinks = {
       overlay,
-      output:
-        values.out &&
-        (await openOutput(values.out, header(engine, source, values, inputs), {
-          lines: values.lines,
-        })),
+      ...(await openFiles(values, head, source, { ...exported, body: engine }, addon)),
       summary: new Summary({ tracked: source.tracking, engine: meshWanted ? engine : undefined }),
       progress: new Progress({ total: source.total, stream: stderr, quiet: values.quiet }),
       photo:
-        source.tracking || values.json || values.out === '-'
+        source.tracking || values.json || toStdout(values)
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
@@ -234,6 +257,7 @@ async function run(
     report(sinks, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
     if (ending) throw ending
+    sinks.output.check()
     return sinks.summary.failed > 0 ? EXIT.FRAMES_FAILED : EXIT.OK
   } catch (error) {
     if (interrupt.aborted && error.name === 'AbortError') return interrupt.exitCode
@@ -243,6 +267,23 @@ async function run(
     await engine?.close().catch(() => {})
     await inputs?.dispose()
   }
+}
+
+/** The files that results go to, and the pictures for a report among them. */
+async function openFiles(values, head, source, exported, addon) {
+  const targets = targetsOf(values)
+  const pictures = targets.some((target) => formatOf(target) === 'html')
+  const thumbnails = pictures ? new Thumbnails(addon.renderOverlay) : undefined
+  const { file } = source.describe
+  const options = {
+    ...exported,
+    fps: source.fps,
+    tracking: source.tracking,
+    mesh: values.mesh,
+    title: file && basename(file),
+    thumbnails: thumbnails?.list,
+  }
+  return { thumbnails, output: await openOutputs(targets, head, { lines: values.lines, options }) }
 }
 
 function header(engine, source, values, inputs) {
@@ -273,12 +314,16 @@ async function pump(engine, source, sinks, interrupt, mesh) {
     const { signal } = interrupt
     // Whatever is drawn frame by frame; a video of a video is the API's to draw.
     const draws = overlay && !overlay.videoPath
-    const onFrame = draws ? (frame, result) => overlay.write(frame, result) : undefined
+    const drawn = async (frame, result) => {
+      await sinks.thumbnails?.write(frame, result)
+      if (draws) await overlay.write(frame, result)
+    }
+    const onFrame = draws || sinks.thumbnails ? drawn : undefined
     const options = { signal, mesh, overlay, onFrame }
     for await (const { result, extra } of source.results(engine, options)) {
       const name = source.nameOf(result)
       summary.add(result, name, extra)
-      await output?.write(result, extra)
+      await output.write(result, extra)
       if (sinks.photo) {
         progress.clear()
         sinks.photo(photoText(name, result))
@@ -292,18 +337,17 @@ async function pump(engine, source, sinks, interrupt, mesh) {
     if (!interrupt.aborted) throw error
   } finally {
     progress.clear()
-    await output?.close({ complete })
+    await output.close({ complete })
     await overlay?.close()
   }
 }
 
-function report({ summary, overlay }, values, interrupt, { stdout, stderr }) {
-  const toStdout = values.out !== '-'
+function report({ summary, overlay, output }, values, interrupt, { stdout, stderr }) {
   const text = values.json ? JSON.stringify(summary.toJSON(), null, 2) : summary.text()
-  if (toStdout) stdout.write(`${text}\n`)
+  if (!toStdout(values)) stdout.write(`${text}\n`)
   else if (!values.quiet) stderr.write(`${text}\n`)
   if (interrupt.aborted) stderr.write('Interrupted; what was done so far is kept.\n')
   if (values.quiet) return
-  if (values.out && values.out !== '-') stderr.write(`Wrote ${values.out}\n`)
+  for (const line of output.lines()) stderr.write(`${line}\n`)
   if (overlay?.wrote) stderr.write(`Wrote ${values.overlay}\n`)
 }

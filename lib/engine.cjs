@@ -117,6 +117,11 @@ class PoseEngine {
     return this.#faces ?? null
   }
 
+  /** The SMPL body of one shape in its rest pose; null for a model without one. */
+  bodyModel(betas) {
+    return native(() => this.#native.bodyModel(betas)) ?? null
+  }
+
   async close() {
     this.#closing ??= this.#native.close()
     for (const stop of this.#videos) stop()

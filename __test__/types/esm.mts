@@ -4,11 +4,14 @@ import {
   type ClipSummary,
   createEngine,
   type EngineConfig,
+  type ExportSummary,
+  exportPoses,
   type Frame,
   type HumansConfig,
   health,
   type Inspection,
   type Keypoint,
+  loadBody,
   type ModelProgress,
   type ModelStatus,
   type ModelsTaskOptions,
@@ -18,6 +21,7 @@ import {
   type PoseResult,
   PoseVideo,
   type processFrames,
+  readPoses,
   toLegacyResult,
   type VideoOptions,
   warmup,
@@ -119,7 +123,22 @@ export async function modelFiles(): Promise<void> {
   void [listed, path, fetched, ok, files, health, removed, warnings, shape, seconds]
 }
 
+export async function files(): Promise<void> {
+  const engine = await createEngine({ model: '4dhumans' })
+  const body = await loadBody({ smplPath: 'smpl.pkl' })
+  const joints: Float32Array | undefined = engine.bodyModel([1, 0, 0, 0, 0, 0, 0, 0, 0, 0])?.joints
+  const results = await engine.processFrames(frames)
+  const summary: ExportSummary = await exportPoses(results, 'run.glb', { body: engine })
+  const left: number | undefined = summary.leftOut.noSmpl
+  await exportPoses(engine.stream(frames), 'run.csv', { fps: 25, track: 1 })
+  const { header, results: read } = await readPoses('poses.json')
+  await exportPoses(read, 'run.bvh', { body, space: 'person' })
+  void [joints, left, header]
+}
+
 // Mistakes that the types must catch.
+// @ts-expect-error no such format
+void (() => exportPoses([], 'a.fbx', { format: 'fbx' }))
 // @ts-expect-error a frame has a number
 const noNumber: Frame = { imagePath: 'a.jpg' }
 // @ts-expect-error no such model

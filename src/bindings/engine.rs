@@ -9,6 +9,8 @@ use napi::bindgen_prelude::{
 };
 use napi_derive::napi;
 
+use super::blocking::off_the_runtime;
+use super::body::{BodyModel, read_betas};
 use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
@@ -21,7 +23,7 @@ use super::results::PoseResult;
 use super::value::Value;
 use crate::pipeline::config::{EngineConfig, Family};
 use crate::pipeline::control::JobControl;
-use crate::pipeline::error::{EngineError, INTERNAL};
+use crate::pipeline::error::EngineError;
 use crate::pipeline::handle::{AnyClip, AnyEngine, AnyStream, Boxed};
 use crate::runtime::threads::worker_count;
 
@@ -96,15 +98,6 @@ pub struct NativeClip {
 pub struct NativeStream {
     stream: Arc<dyn AnyStream>,
     limits: Limits,
-}
-
-/// Work that may take its time, away from the threads that wait.
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| EngineError::new(INTERNAL, format!("loading the model failed: {e}")))?
 }
 
 fn make(
@@ -200,6 +193,14 @@ impl NativeEngine {
     pub fn mesh_faces(&self) -> Option<Uint32Array> {
         let faces = self.engine.mesh_faces()?;
         Some(Uint32Array::new(faces.to_vec()))
+    }
+
+    /// The body of shape `betas` before it is posed; null for a model without one.
+    #[napi(catch_unwind)]
+    pub fn body_model(&self, betas: Value) -> napi::Result<Option<BodyModel>> {
+        let betas = read_betas(betas).map_err(to_js)?;
+        let rest = self.engine.body();
+        Ok(rest.map(|rest| BodyModel::of(rest, &betas)))
     }
 
     #[napi(catch_unwind)]

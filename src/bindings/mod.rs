@@ -6,6 +6,8 @@
 )]
 
 mod bench;
+mod blocking;
+mod body;
 mod engine;
 mod error;
 mod fields;

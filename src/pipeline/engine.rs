@@ -15,6 +15,7 @@ pub use super::shared::EngineSettings;
 use super::source::{FrameInput, FrameSource};
 use super::stream::FrameStream;
 use crate::geometry::boxes::BBox;
+use crate::models::smpl::rest::Rest;
 
 /// How far the engine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +207,11 @@ impl<P: Perception> Engine<P> {
     /// Corners of the mesh's triangles; none for a model without a mesh.
     pub fn mesh_faces(&self) -> Option<&[u32]> {
         self.0.perception().mesh_faces()
+    }
+
+    /// The body before it is posed; none for a model without one.
+    pub fn body(&self) -> Option<&Rest> {
+        self.0.perception().body()
     }
 
     /// Refuses new calls and ends waiting ones with `ERR_POSE4D_CLOSED`; what runs on a worker

@@ -12,6 +12,7 @@ use super::perception::{ClipSettings, Perception};
 use super::result::FrameResult;
 use super::source::FrameInput;
 use super::stream::FrameStream;
+use crate::models::smpl::rest::Rest;
 
 /// A future that owns all it needs.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send>>;
@@ -27,6 +28,7 @@ pub trait AnyEngine: Send + Sync {
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup>;
     fn health(&self) -> Health;
     fn mesh_faces(&self) -> Option<&[u32]>;
+    fn body(&self) -> Option<&Rest>;
     fn begin_close(&self);
     fn close_blocking(&self);
     fn close(&self) -> Boxed<()>;
@@ -93,6 +95,10 @@ impl<P: Perception> AnyEngine for Engine<P> {
 
     fn mesh_faces(&self) -> Option<&[u32]> {
         Engine::mesh_faces(self)
+    }
+
+    fn body(&self) -> Option<&Rest> {
+        Engine::body(self)
     }
 
     fn begin_close(&self) {

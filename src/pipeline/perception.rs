@@ -10,6 +10,7 @@ use super::pool::Pool;
 use super::result::Person;
 use crate::geometry::boxes::BBox;
 use crate::imaging::pixels::Rgb8;
+use crate::models::smpl::rest::Rest;
 
 /// Whether answers are final.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,6 +151,11 @@ pub trait Perception: Send + Sync + 'static {
 
     /// Corners of the mesh's triangles, three vertex numbers each.
     fn mesh_faces(&self) -> Option<&[u32]> {
+        None
+    }
+
+    /// The body before it is posed, of a model that has one and has loaded it.
+    fn body(&self) -> Option<&Rest> {
         None
     }
 

@@ -10,6 +10,7 @@ use crate::layers::linear::Linear;
 use crate::layers::weights::{Options, Param, Weights};
 use crate::models::error::ModelError;
 use crate::models::smpl::parts::{Parts, Sources};
+use crate::models::smpl::rest::Rest;
 use crate::models::smpl::skeleton::Skeleton;
 use crate::models::smpl::{BETAS, JOINTS, POSE_FEATURES, VERTICES};
 
@@ -38,7 +39,7 @@ pub struct Body {
     joint_map: Tensor,
     /// `[19, 6890]`
     extra_regressor: Option<Tensor>,
-    faces: Vec<u32>,
+    rest: Rest,
 }
 
 /// Bodies, posed: metres, the first joint of the rest pose where SMPL puts it.
@@ -53,6 +54,15 @@ impl Body {
     /// Reads the body from files alone.
     pub fn open(files: Files, device: Device) -> Result<Self, ModelError> {
         Self::load(None, files, device)
+    }
+
+    /// What there is of the body in the file `path` before it is posed.
+    pub fn read_rest(path: &Path) -> Result<Rest, ModelError> {
+        let files = Files {
+            body: Some(path),
+            regressor: None,
+        };
+        Ok(Self::open(files, Device::Cpu)?.rest)
     }
 
     /// Reads the body from `buffers` (a checkpoint's, below `smpl.`) and, for what they lack,
@@ -99,6 +109,7 @@ impl Body {
             .f_matmul(&shapes)?
             .f_reshape([JOINTS * 3, BETAS])?
             .f_transpose(0, 1)?;
+        let rest = Rest::new(&parts, &joints_template, &joints_dirs)?;
         let single = |t: &Tensor| -> Result<Tensor, TchError> {
             t.f_to_dtype(Kind::Float, false, false)?
                 .f_to_device(device)?
@@ -121,13 +132,18 @@ impl Body {
             joint_vertices: index(&parts.joint_vertices)?,
             joint_map: index(&parts.joint_map)?,
             extra_regressor: parts.extra_regressor.as_ref().map(single).transpose()?,
-            faces: parts.faces,
+            rest,
         })
     }
 
     /// Corners of the mesh's triangles, three vertex numbers each.
     pub fn faces(&self) -> &[u32] {
-        &self.faces
+        &self.rest.faces
+    }
+
+    /// The body before it is posed.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
     }
 
     /// Joints that [`Body::hmr_joints`] gives: 44, or 25 without a regressor for the rest.

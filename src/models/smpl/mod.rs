@@ -5,6 +5,7 @@
 
 pub mod body;
 mod parts;
+pub mod rest;
 mod skeleton;
 
 pub const VERTICES: i64 = 6890;

@@ -12,6 +12,7 @@ use crate::models::hmr2::config::{Config, SIDE};
 use crate::models::hmr2::model::Hmr2;
 use crate::models::person_detector::PersonDetector;
 use crate::models::smpl::VERTICES;
+use crate::models::smpl::rest::Rest;
 use crate::models::vitpose::crop::Region;
 use crate::models::vitpose::model::{Keypoints, VitPose, batch};
 
@@ -107,8 +108,8 @@ pub struct BodyFound {
 #[derive(Default)]
 pub struct BodyFacts {
     pub config: OnceLock<Config>,
-    /// Three vertex numbers for each triangle.
-    pub faces: OnceLock<Vec<u32>>,
+    /// The body before it is posed.
+    pub rest: OnceLock<Rest>,
     /// Joints of `hmr44` that are there.
     pub joints: OnceLock<usize>,
 }
@@ -122,7 +123,7 @@ pub struct Bodies {
 impl Bodies {
     pub fn new(model: Hmr2, device: Device, facts: &BodyFacts) -> Self {
         facts.config.get_or_init(|| model.config().clone());
-        facts.faces.get_or_init(|| model.body().faces().to_vec());
+        facts.rest.get_or_init(|| model.body().rest().clone());
         let joints = model.body().hmr_joint_count();
         facts
             .joints

@@ -21,6 +21,7 @@ use crate::models::error::ModelError;
 use crate::models::hmr2::model::{self as hmr2, Hmr2};
 use crate::models::person_detector::{self as detector, PersonDetector};
 use crate::models::smpl::body;
+use crate::models::smpl::rest::Rest;
 use crate::models::vitpose::model::{self as vitpose, VitPose};
 use crate::pipeline::config::{DetectorChoice, EngineConfig, Precision, Preset, Weights};
 use crate::pipeline::control::JobControl;
@@ -451,7 +452,11 @@ impl Perception for Humans {
     }
 
     fn mesh_faces(&self) -> Option<&[u32]> {
-        self.networks.facts.faces.get().map(Vec::as_slice)
+        self.body().map(|rest| rest.faces.as_slice())
+    }
+
+    fn body(&self) -> Option<&Rest> {
+        self.networks.facts.rest.get()
     }
 
     fn begin_close(&self) {
