@@ -1,3 +1,5 @@
+//! What a clip gone over again must hold.
+
 use super::*;
 
 fn person(id: u32, x: f32, source: Source) -> Person {
