@@ -175,7 +175,7 @@ impl Blob {
 
     fn stream_text(&self, start: u64, len: u64, decode: Decode, sink: &mut Sink) -> Parse<()> {
         let mut cut = Cut::new(start, len, sink);
-        let mut decoded = Vec::with_capacity(PIECE + 64);
+        let mut decoded = Vec::with_capacity(self.len.min(PIECE as u64) as usize + 64);
         let mut kept: Vec<u8> = Vec::new();
         let (mut seen, mut total) = (0, 0);
         self.stream_raw(0, self.stored, &mut |piece| {

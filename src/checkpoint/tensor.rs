@@ -173,7 +173,7 @@ impl Tensor {
             return Ok(());
         }
         let size = self.dtype.size();
-        let mut out = Vec::with_capacity(limits::PIECE);
+        let mut out = Vec::with_capacity((self.bytes()? as usize).min(limits::PIECE));
         let mut index = vec![0_u64; self.shape.len()];
         let mut at = 0_u64;
         loop {
