@@ -50,34 +50,47 @@ struct Meta {
 /// One case of `regnet/`: its photo, its weights, and what the original made of them.
 pub fn regnet(case: &Path, report: &mut Report) -> Result<(), String> {
     let mut table = Table::new(format!("regnet, {}", case.display()));
+    let outcome = whole_regnet(case, &mut table);
+    // What was judged before an error counts too.
+    report.add(table);
+    outcome
+}
+
+fn whole_regnet(case: &Path, table: &mut Table) -> Result<(), String> {
     let bench = Case::load(case)?;
     let net = bench.weights(|weights| {
         let net = RegNetY::load(&weights, true)?;
         weights.finish(&regnety::TOLERANCE)?;
         Ok(net)
     })?;
-    let resized = bench.resized(&mut table)?;
+    let resized = bench.resized(table)?;
     let stages = net
         .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
-    bench.tensor(&mut table, "padded_s4", &stages.input)?;
-    bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;
-    bench.proposals(&mut table, &stages.proposals)?;
+    bench.tensor(table, "padded_s4", &stages.input)?;
+    bench.pyramid(table, &stages.pyramid, &stages.rpn)?;
+    bench.proposals(table, &stages.proposals)?;
     // From the original's own proposals, so that rounding so far does not count twice.
     let boxes = bench.places("proposal_boxes")?;
-    bench.pooled(&mut table, stages.pooler(), &boxes)?;
+    bench.pooled(table, stages.pooler(), &boxes)?;
     let logits = net.logits(&stages, &boxes).map_err(|e| e.to_string())?;
-    bench.tensor(&mut table, "stage0_cls", &logits)?;
+    bench.tensor(table, "stage0_cls", &logits)?;
     let masks = net.masks(&stages).ok_or("the mask head was not loaded")?;
-    bench.ends(&mut table, &resized, &stages.detections, masks)?;
-    bench.people(&mut table, person_detector::Kind::RegNetY)?;
-    report.add(table);
+    bench.ends(table, &resized, &stages.detections, masks)?;
+    bench.people(table, person_detector::Kind::RegNetY)?;
     Ok(())
 }
 
 /// One case of `vitdet/`.
 pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
     let mut table = Table::new(format!("vitdet, {}", case.display()));
+    let outcome = whole_vitdet(case, &mut table);
+    // What was judged before an error counts too.
+    report.add(table);
+    outcome
+}
+
+fn whole_vitdet(case: &Path, table: &mut Table) -> Result<(), String> {
     let bench = Case::load(case)?;
     let net = bench.weights(|weights| {
         let size = Size::found(&weights.sub("backbone.net"));
@@ -85,7 +98,7 @@ pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
         weights.finish(&vitdet::TOLERANCE)?;
         Ok(net)
     })?;
-    let resized = bench.resized(&mut table)?;
+    let resized = bench.resized(table)?;
     table.check(
         "size of the input",
         resized == net.resized(&bench.image),
@@ -94,15 +107,11 @@ pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
     let stages = net
         .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
-    bench.tensor(&mut table, "padded_s4", &stages.input)?;
-    bench.pyramid(&mut table, &stages.pyramid, &stages.rpn)?;
-    bench.proposals(&mut table, &stages.proposals)?;
+    bench.tensor(table, "padded_s4", &stages.input)?;
+    bench.pyramid(table, &stages.pyramid, &stages.rpn)?;
+    bench.proposals(table, &stages.proposals)?;
     let order = bench.order(&stages.proposals)?;
-    bench.pooled(
-        &mut table,
-        stages.pooler(),
-        &bench.places("proposal_boxes")?,
-    )?;
+    bench.pooled(table, stages.pooler(), &bench.places("proposal_boxes")?)?;
     for (i, stage) in stages.cascade.iter().enumerate() {
         // From the original's own boxes, so that rounding so far does not count twice…
         let (from, to) = (format!("stage{i}_in_boxes"), format!("stage{i}_out_boxes"));
@@ -110,17 +119,16 @@ pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
         let alone = net
             .stage(i, &stages, bench.places(from)?)
             .map_err(|e| e.to_string())?;
-        bench.tensor(&mut table, &format!("stage{i}_cls"), &alone.logits)?;
-        bench.boxes(&mut table, &to, "alone", &alone.to)?;
+        bench.tensor(table, &format!("stage{i}_cls"), &alone.logits)?;
+        bench.boxes(table, &to, "alone", &alone.to)?;
         // …and as it came about.
         let at = |boxes: &[Box4]| -> Vec<Box4> { order.iter().map(|&i| boxes[i]).collect() };
-        bench.boxes(&mut table, from, "from the photo", &at(&stage.from))?;
-        bench.boxes(&mut table, &to, "from the photo", &at(&stage.to))?;
+        bench.boxes(table, from, "from the photo", &at(&stage.from))?;
+        bench.boxes(table, &to, "from the photo", &at(&stage.to))?;
     }
     let masks = net.masks(&stages).ok_or("the mask head was not loaded")?;
-    bench.ends(&mut table, &resized, &stages.detections, masks)?;
-    bench.people(&mut table, person_detector::Kind::VitDet)?;
-    report.add(table);
+    bench.ends(table, &resized, &stages.detections, masks)?;
+    bench.people(table, person_detector::Kind::VitDet)?;
     Ok(())
 }
 
