@@ -119,7 +119,7 @@ function noVideo(path, problem) {
 }
 
 /**
- * `VideoInfo` of lib/api.d.ts, and under `stream` what only the reader needs.
+ * `VideoInfo` of lib/types/video.d.ts, and under `stream` what only the reader needs.
  */
 async function probeVideo(path, { signal } = {}) {
   signal?.throwIfAborted()

@@ -1,0 +1,88 @@
+/** Frames that belong together over several calls. */
+export declare class PoseClip {
+  private constructor()
+  /**
+   * One result per frame, in the order given; people are followed in ascending `frameNumber` and
+   * on from the last call. A call that rejects leaves the clip as it was before.
+   */
+  processFrames(frames: Frame[], options?: ClipCallOptions): Promise<PoseResult[]>
+  /**
+   * The coverage certificate of all calls that were answered, of an offline clip with what `finish` made of
+   * them; memory grows with people, not frames.
+   */
+  summary(): ClipSummary
+  /**
+   * Of a clip opened with `mode: 'offline'`: all results so far again, in the order in which they
+   * were given, with gaps filled from both sides. Waits for the calls before it; later calls go on
+   * following the same people, and are the next `finish`'s.
+   *
+   * @throws `ERR_POSE4D_INVALID_ARGUMENT` for a clip that is not `offline`
+   */
+  finish(options?: CallOptions): Promise<PoseResult[]>
+}
+
+/** A loaded model. Made by `createEngine`. */
+export declare class PoseEngine {
+  private constructor()
+  /** One result per frame, in the order given; the frames are a clip of their own. */
+  processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
+  /** A clip that goes on from call to call. */
+  openClip(options?: ClipOptions): PoseClip
+  /**
+   * One result per frame, in order, as they come; the source is read only as fast as results are
+   * taken. Leaving the loop early ends the work.
+   */
+  stream(
+    frames: AsyncIterable<Frame> | Iterable<Frame> | ReadableStream<Frame>,
+    options?: StreamOptions,
+  ): AsyncGenerator<PoseResult, void, undefined>
+  /**
+   * A video file, through ffmpeg, which must be on the PATH: every frame once, upright, with its own time.
+   * A damaged frame is a result with `ERR_POSE4D_VIDEO_FRAME`; a file that is cut off rejects with
+   * `ERR_POSE4D_VIDEO_TRUNCATED` after the last result.
+   * @example
+   * const video = engine.processVideo('run.mp4', { overlay: 'drawn.mp4' })
+   * const { width, height, frames } = await video.info
+   * for await (const { frameNumber, timestampMs, persons } of video) { }
+   * const { tracks, holds } = video.summary()
+   */
+  processVideo(path: string, options?: VideoOptions): PoseVideo
+  /** Builds the workers and sends a synthetic frame the whole way, through every network. */
+  warmup(options?: CallOptions): Promise<WarmupReport>
+  health(): Health
+  /** `[F * 3]` vertex indices of the mesh (SMPL: 13,776 triangles); null for a model without one. */
+  readonly meshFaces: Uint32Array | null
+  /**
+   * The SMPL body of shape `betas` (10 numbers; without them the mean shape) before it is posed; null for
+   * a model without one, and for 4D-Humans before it is loaded. New arrays each time.
+   */
+  bodyModel(betas?: Float32Array | number[]): BodyModel | null
+  /** Refuses new calls, ends waiting ones with `ERR_POSE4D_CLOSED`, and waits for running work. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What pose4d throws and rejects with. */
+export declare class Pose4DError extends Error {
+  constructor(code: string, message: string, details?: { frameNumber?: number; cause?: unknown })
+  /** Stable, `ERR_POSE4D_…`; the table is in docs/errors.md. */
+  readonly code: string
+  /** Worth trying again as it is, later or with fewer frames. */
+  readonly retryable: boolean
+  readonly frameNumber?: number
+}
+
+/** Loads the model files and starts the workers. */
+export declare function createEngine(config?: EngineConfig): Promise<PoseEngine>
+
+/** On the process-wide engine, which the first use makes. */
+export declare function processFrames(
+  frames: Frame[],
+  options?: ProcessOptions,
+): Promise<PoseResult[]>
+
+/** Makes the process-wide engine, with this configuration if it is the first use, and warms it up. */
+export declare function warmup(config?: EngineConfig): Promise<WarmupReport>
+
+/** Of the process-wide engine. */
+export declare function health(): Health
