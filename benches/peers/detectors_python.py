@@ -212,7 +212,8 @@ def main():
         )
 
 
-if sys.argv[1:2] == ["write"]:
-    write(*sys.argv[2:5])
-else:
-    main()
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["write"]:
+        write(*sys.argv[2:5])
+    else:
+        main()

@@ -28,6 +28,11 @@ use crate::report::{Bound, Differences, Report, Table};
 
 /// Of each tensor's largest value.
 const RELATIVE: f64 = 1e-4;
+/// The most that the original's own bfloat16 autocast does to a level, parts of its largest value:
+/// features of the golden RegNetY (1.4e-2 at full size) and of ViTDet-H, heads of full-size RegNetY
+/// of random weights (benches/peers/autocast.py).
+const BF16_FEATURES: [Bound; 2] = [Bound::Max(1.9e-2), Bound::Mean(2.1e-3)];
+const BF16_HEADS: [Bound; 2] = [Bound::Max(3.1e-2), Bound::Mean(5.3e-3)];
 const BOX_PX: f64 = 0.05;
 const SCORE: f64 = 1e-4;
 /// What `person_boxes_demo` are above: 4D-Humans' `demo.py`.
@@ -58,17 +63,23 @@ pub fn regnet(case: &Path, report: &mut Report) -> Result<(), String> {
 
 fn whole_regnet(case: &Path, table: &mut Table) -> Result<(), String> {
     let bench = Case::load(case)?;
-    let net = bench.weights(|weights| {
-        let net = RegNetY::load(&weights, true)?;
-        weights.finish(&regnety::TOLERANCE)?;
-        Ok(net)
-    })?;
+    let open = |precision| {
+        bench.weights(precision, |weights| {
+            let net = RegNetY::load(&weights, true)?;
+            weights.finish(&regnety::TOLERANCE)?;
+            Ok(net)
+        })
+    };
+    let net = open(DType::F32)?;
     let resized = bench.resized(table)?;
     let stages = net
         .stages(&resized, &bench.choice)
         .map_err(|e| e.to_string())?;
     bench.tensor(table, "padded_s4", &stages.input)?;
     bench.pyramid(table, &stages.pyramid, &stages.rpn)?;
+    let rough = open(DType::BF16)?.stages(&resized, &bench.choice);
+    let rough = rough.map_err(|e| e.to_string())?;
+    bench.rough(table, &rough.pyramid, &rough.rpn)?;
     bench.proposals(table, &stages.proposals)?;
     // From the original's own proposals, so that rounding so far does not count twice.
     let boxes = bench.places("proposal_boxes")?;
@@ -92,12 +103,15 @@ pub fn vitdet(case: &Path, report: &mut Report) -> Result<(), String> {
 
 fn whole_vitdet(case: &Path, table: &mut Table) -> Result<(), String> {
     let bench = Case::load(case)?;
-    let net = bench.weights(|weights| {
-        let size = Size::found(&weights.sub("backbone.net"));
-        let net = VitDet::load(&weights, size.expect("sizes of a trunk"), true)?;
-        weights.finish(&vitdet::TOLERANCE)?;
-        Ok(net)
-    })?;
+    let open = |precision| {
+        bench.weights(precision, |weights| {
+            let size = Size::found(&weights.sub("backbone.net"));
+            let net = VitDet::load(&weights, size.expect("sizes of a trunk"), true)?;
+            weights.finish(&vitdet::TOLERANCE)?;
+            Ok(net)
+        })
+    };
+    let net = open(DType::F32)?;
     let resized = bench.resized(table)?;
     table.check(
         "size of the input",
@@ -109,6 +123,9 @@ fn whole_vitdet(case: &Path, table: &mut Table) -> Result<(), String> {
         .map_err(|e| e.to_string())?;
     bench.tensor(table, "padded_s4", &stages.input)?;
     bench.pyramid(table, &stages.pyramid, &stages.rpn)?;
+    let rough = open(DType::BF16)?.stages(&resized, &bench.choice);
+    let rough = rough.map_err(|e| e.to_string())?;
+    bench.rough(table, &rough.pyramid, &rough.rpn)?;
     bench.proposals(table, &stages.proposals)?;
     let order = bench.order(&stages.proposals)?;
     bench.pooled(table, stages.pooler(), &bench.places("proposal_boxes")?)?;
@@ -170,10 +187,11 @@ impl Case {
 
     pub fn weights<T>(
         &self,
+        precision: DType,
         build: impl FnOnce(Weights) -> Result<T, pose4d::layers::weights::WeightsError>,
     ) -> Result<T, String> {
         let options = Options {
-            precision: DType::F32,
+            precision,
             device: Device::Cpu,
             renames: &[],
             threads: 1,
@@ -211,6 +229,13 @@ impl Case {
 
     /// Judges `ours` by the golden `key`: all of it, its first rows, or every n-th place (`_sN`).
     pub fn tensor(&self, table: &mut Table, key: &str, ours: &Tensor) -> Result<(), String> {
+        let differences = self.differences(key, ours)?;
+        table.judge(key, &differences, "rel", &[Bound::Max(RELATIVE)]);
+        Ok(())
+    }
+
+    /// Parts of the golden's largest value.
+    fn differences(&self, key: &str, ours: &Tensor) -> Result<Differences, String> {
         let expected = self.golden.f32s(key).map_err(|e| e.to_string())?;
         let shape = self.shape(key)?;
         let mut ours = ours.to_kind(Kind::Float);
@@ -229,8 +254,37 @@ impl Case {
             .iter()
             .fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
         let scaled = |values: &[f32]| values.iter().map(|v| v / largest).collect::<Vec<_>>();
-        let differences = Differences::between(&scaled(&ours), &scaled(&expected));
-        table.judge(key, &differences, "rel", &[Bound::Max(RELATIVE)]);
+        Ok(Differences::between(&scaled(&ours), &scaled(&expected)))
+    }
+
+    /// The key under which the golden keeps a map, whole or in part.
+    fn kept(&self, name: &str) -> Option<String> {
+        let names = [name.to_owned(), format!("{name}_s4")];
+        names
+            .into_iter()
+            .find(|key| self.golden.tensors().contains_key(key))
+    }
+
+    /// Pyramid and proposal heads in bfloat16, all levels together.
+    fn rough(&self, table: &mut Table, maps: &[Tensor], rpn: &[Level]) -> Result<(), String> {
+        let (mut features, mut heads) = (Differences::default(), Differences::default());
+        for (index, (map, level)) in maps.iter().zip(rpn).enumerate() {
+            for (name, ours) in [
+                (format!("feat_p{}", index + 2), map),
+                (format!("rpn_logits_{index}"), &level.logits),
+                (format!("rpn_deltas_{index}"), &level.deltas),
+            ] {
+                let all = match name.starts_with("feat") {
+                    true => &mut features,
+                    false => &mut heads,
+                };
+                if let Some(key) = self.kept(&name) {
+                    all.extend(&self.differences(&key, ours)?);
+                }
+            }
+        }
+        table.judge("pyramid in bf16", &features, "rel", &BF16_FEATURES);
+        table.judge("proposal heads in bf16", &heads, "rel", &BF16_HEADS);
         Ok(())
     }
 
@@ -258,10 +312,8 @@ impl Case {
                 (format!("rpn_logits_{index}"), &level.logits),
                 (format!("rpn_deltas_{index}"), &level.deltas),
             ] {
-                let kept = [name.clone(), format!("{name}_s4")];
-                let key = kept.iter().find(|k| self.golden.tensors().contains_key(*k));
-                match key {
-                    Some(key) => self.tensor(table, key, ours)?,
+                match self.kept(&name) {
+                    Some(key) => self.tensor(table, &key, ours)?,
                     None => table.skip(name, "not in the golden file"),
                 }
             }

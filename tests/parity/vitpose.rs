@@ -26,6 +26,10 @@ const CONFIDENCE: f64 = 1e-4;
 const ROUNDING: f32 = 1e-6;
 /// Times the doubt that a keypoint may be off.
 const DOUBTS: f64 = 4.0;
+/// The most that bfloat16 autocast of the original does to full-size heat maps of random weights,
+/// parts of their largest value (benches/peers/autocast.py); tiny networks have fewer layers to
+/// round in.
+const BF16: [Bound; 2] = [Bound::Max(9.8e-3), Bound::Mean(1.6e-3)];
 
 pub fn run(case: &Path, report: &mut Report) -> Result<(), String> {
     let goldens = files(case, "golden_", ".npz");
@@ -101,7 +105,32 @@ fn golden(
         keypoints(table, &arrays, name, people.as_flattened(), &doubt)?;
     }
     model.procedure = Procedure::PUBLISHED;
+    rough(table, &weights, &model, &crops, &plain)?;
     alone(table, &model, &crops, &both)
+}
+
+/// Heat maps in bfloat16, beside those in single precision, which the goldens have judged.
+fn rough(
+    table: &mut Table,
+    weights: &Path,
+    model: &VitPose,
+    crops: &Tensor,
+    exact: &Tensor,
+) -> Result<(), String> {
+    let settings = Settings {
+        precision: DType::BF16,
+        device: Device::Cpu,
+        threads: 2,
+    };
+    let opened = VitPose::open_with(weights, settings, Some(model.size().heads));
+    let (mut model, _) = opened.map_err(|e| e.to_string())?;
+    model.procedure.flip = false;
+    let rough = model.heat_maps(crops).map_err(|e| e.to_string())?;
+    let largest = exact.abs().max();
+    let parts = |maps: &Tensor| f32s(&(maps / &largest));
+    let differences = Differences::between(&parts(&rough), &parts(exact));
+    table.judge("heat maps in bf16", &differences, "rel", &BF16);
+    Ok(())
 }
 
 fn regions(table: &mut Table, arrays: &Arrays, regions: &[Region]) -> Result<(), String> {
