@@ -5,6 +5,7 @@ pub mod body_angles;
 pub mod body_joints;
 pub mod boxes;
 pub mod camera;
+pub mod depth_map;
 pub mod joints;
 pub mod oks;
 pub mod roi;

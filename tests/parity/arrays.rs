@@ -50,6 +50,13 @@ impl Arrays {
         Ok(bytes.as_chunks().0.iter().map(value).collect())
     }
 
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
+        match self.0.get(name).map_err(|e| e.to_string())?.dtype {
+            DType::U8 => Ok(self.0.read(name).map_err(|e| e.to_string())?),
+            other => Err(format!("{name}: bytes expected, {other} found")),
+        }
+    }
+
     pub fn tensor(&self, name: &str) -> Result<Tensor, String> {
         Ok(Tensor::from_slice(&self.f32s(name)?).reshape(self.shape(name)?))
     }

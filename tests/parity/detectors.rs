@@ -29,10 +29,10 @@ use crate::report::{Bound, Differences, Report, Table};
 /// Of each tensor's largest value.
 const RELATIVE: f64 = 1e-4;
 /// The most that the original's own bfloat16 autocast does to a level, parts of its largest value:
-/// features of the golden RegNetY (1.4e-2 at full size) and of ViTDet-H, heads of full-size RegNetY
-/// of random weights (benches/peers/autocast.py).
+/// features of the golden RegNetY (1.4e-2 at full size) and of ViTDet-H, heads of full-size RegNetY on
+/// eight photos, random weights (benches/peers/autocast.py).
 const BF16_FEATURES: [Bound; 2] = [Bound::Max(1.9e-2), Bound::Mean(2.1e-3)];
-const BF16_HEADS: [Bound; 2] = [Bound::Max(3.1e-2), Bound::Mean(5.3e-3)];
+const BF16_HEADS: [Bound; 2] = [Bound::Max(4.1e-2), Bound::Mean(5.3e-3)];
 const BOX_PX: f64 = 0.05;
 const SCORE: f64 = 1e-4;
 /// What `person_boxes_demo` are above: 4D-Humans' `demo.py`.

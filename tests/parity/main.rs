@@ -24,6 +24,7 @@ mod reference;
 mod report;
 mod smpl;
 mod tensors;
+mod textures;
 mod video;
 mod vitpose;
 

@@ -18,6 +18,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::arrays::{Arrays, f32s};
 use crate::report::{Bound, Differences, Report, Table};
+use crate::textures;
 
 /// Of a tensor's largest value.
 const PART: f64 = 1e-4;
@@ -41,6 +42,7 @@ pub fn run(case: &Path, report: &mut Report) -> Result<(), String> {
 }
 
 fn whole(case: &Path, table: &mut Table) -> Result<(), String> {
+    textures::run(case, table)?;
     let predictor = predictor(case)?;
     let encoder = AppearanceEncoder::open(&case.join("hmar_v2_weights.pth"), OPTIONS)
         .map_err(|e| e.to_string())?
