@@ -168,7 +168,8 @@ impl Atlas {
         };
         for texel in &self.texels {
             let [x, y, z] = seen_at(texel.place(&body));
-            if z <= depths.at(x, y) + BEHIND
+            if z > 0.0
+                && z <= depths.at(x, y) + BEHIND
                 && let Some(colour) = picture.at(x, y)
             {
                 map.put(texel.at, colour.map(|value| value / COLOURS));

@@ -70,6 +70,8 @@ pub struct Config {
     pub hits: u32,
     /// Share of a new texture in the blended one, times its confidence squared.
     pub blend: f64,
+    /// Appearance is compared also where it cannot change the assignment, as the original does.
+    pub every_cost: bool,
 }
 
 impl Default for Config {
@@ -87,6 +89,7 @@ impl Default for Config {
             max_age: 50,
             hits: 5,
             blend: 0.1,
+            every_cost: false,
         }
     }
 }

@@ -45,14 +45,15 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn begin(id: u32, config: &Config, detection: Detection) -> Self {
+    pub fn begin(id: u32, config: &Config, mut detection: Detection) -> Self {
+        let texture = detection.texture.take();
         let mut track = Self {
             id,
             state: State::Tentative,
             hits: 1,
             age: 1,
             unseen: 0,
-            texture: detection.texture.clone(),
+            texture,
             past: VecDeque::from(vec![detection; config.history.max(1)]),
             predictions: VecDeque::new(),
         };
@@ -72,7 +73,7 @@ impl Track {
     }
 
     /// Seen in this frame, the first after a cut or not.
-    pub fn see(&mut self, config: &Config, detection: Detection, cut: bool) {
+    pub fn see(&mut self, config: &Config, mut detection: Detection, cut: bool) {
         self.blend(config, &detection);
         if cut {
             // Where somebody was before a cut says nothing about where they go.
@@ -80,6 +81,8 @@ impl Track {
                 before.place = detection.place;
             }
         }
+        // Of its own it has a share in the running map now, which is large.
+        detection.texture = None;
         self.past.push_back(detection);
         self.past.pop_front();
         self.hits += 1;

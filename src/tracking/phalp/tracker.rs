@@ -12,19 +12,25 @@ use crate::tracking::assignment::assign;
 /// Of each track, the pose expected next; `None`: as it was.
 pub type Poses = Vec<Option<Arc<[f32]>>>;
 
+/// Two people's maps.
+pub type TexturePair = (Arc<Texture>, Arc<Texture>);
+
 /// What the tracker asks of networks; without them poses stay and textures are not compared.
-pub trait Networks {
-    type Error;
+pub trait Networks: Send {
+    type Error: Send;
 
     /// The pose of each track one frame after the last it was unseen in.
-    fn poses(&mut self, tracks: &[&Track]) -> Result<Poses, Self::Error>;
+    fn poses(
+        &mut self,
+        tracks: &[&Track],
+    ) -> impl Future<Output = Result<Poses, Self::Error>> + Send;
 
     /// How unlike two people look where both maps saw them: the squared distance of their
     /// embeddings' thousandths, times 100.
     fn texture_distances(
         &mut self,
-        pairs: &[(&Texture, &Texture)],
-    ) -> Result<Vec<f64>, Self::Error>;
+        pairs: &[TexturePair],
+    ) -> impl Future<Output = Result<Vec<f64>, Self::Error>> + Send;
 }
 
 /// No networks: poses stay as they were last seen, textures are taken for equal.
@@ -33,14 +39,11 @@ pub struct NoNetworks;
 impl Networks for NoNetworks {
     type Error = std::convert::Infallible;
 
-    fn poses(&mut self, tracks: &[&Track]) -> Result<Poses, Self::Error> {
+    async fn poses(&mut self, tracks: &[&Track]) -> Result<Poses, Self::Error> {
         Ok(vec![None; tracks.len()])
     }
 
-    fn texture_distances(
-        &mut self,
-        pairs: &[(&Texture, &Texture)],
-    ) -> Result<Vec<f64>, Self::Error> {
+    async fn texture_distances(&mut self, pairs: &[TexturePair]) -> Result<Vec<f64>, Self::Error> {
         Ok(vec![0.0; pairs.len()])
     }
 }
@@ -52,8 +55,11 @@ pub struct Step {
     pub matches: Vec<(usize, usize)>,
     pub unmatched_tracks: Vec<usize>,
     pub unmatched_detections: Vec<usize>,
-    /// `[tracks, detections]`, row-major; `Config::most` plus a little where there is no match.
+    /// `[tracks, detections]`, row-major; `Config::most` plus a little where there is no match. Without
+    /// [`Config::every_cost`], pairs that cannot change the assignment may have less than their cost.
     pub costs: Vec<f64>,
+    /// The track's id of each detection, those that begin here among them.
+    pub owners: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,37 +86,42 @@ impl Tracker {
     }
 
     /// Takes the detections of the next frame; `cut` where it is the first after a cut. After an
-    /// error nothing has changed.
-    pub fn step<N: Networks>(
+    /// error, or where the future is dropped, nothing has changed.
+    pub async fn step<N: Networks>(
         &mut self,
         detections: &[Detection],
         cut: bool,
         networks: &mut N,
     ) -> Result<Step, N::Error> {
-        let costs = self.costs(detections, cut, networks)?;
         let mut next = self.clone();
-        let step = next.assign(costs, detections.len());
+        let mut step = self.settle(detections, cut, networks).await?;
         next.tracks.iter_mut().for_each(Track::grow_older);
         for &(track, detection) in &step.matches {
-            next.tracks[track].see(&next.config, detections[detection].clone(), cut);
+            let track = &mut next.tracks[track];
+            track.see(&next.config, detections[detection].clone(), cut);
+            step.owners[detection] = track.id;
         }
         for &track in &step.unmatched_tracks {
             next.tracks[track].miss(&next.config);
         }
         next.tracks.retain(|track| track.state != State::Ended);
-        next.predict(networks)?;
+        next.predict(networks).await?;
         for &detection in &step.unmatched_detections {
             let track = Track::begin(next.next_id, &next.config, detections[detection].clone());
             next.tracks.push(track);
+            step.owners[detection] = next.next_id;
             next.next_id += 1;
         }
         *self = next;
         Ok(step)
     }
 
-    fn predict<N: Networks>(&mut self, networks: &mut N) -> Result<(), N::Error> {
+    async fn predict<N: Networks>(&mut self, networks: &mut N) -> Result<(), N::Error> {
         let poses = match self.config.predict_pose {
-            true => networks.poses(&self.tracks.iter().collect::<Vec<_>>())?,
+            true => {
+                let tracks: Vec<&Track> = self.tracks.iter().collect();
+                networks.poses(&tracks).await?
+            }
             false => vec![None; self.tracks.len()],
         };
         for (track, pose) in self.tracks.iter_mut().zip(poses) {
@@ -119,69 +130,123 @@ impl Tracker {
         Ok(())
     }
 
+    /// The assignment. Appearance only adds to a cost, so that what a pair costs without it is the
+    /// least it can cost: networks look at pairs that an assignment by the least costs would join,
+    /// until it joins none they have not looked at. No other assignment can then be better.
+    async fn settle<N: Networks>(
+        &self,
+        detections: &[Detection],
+        cut: bool,
+        networks: &mut N,
+    ) -> Result<Step, N::Error> {
+        // The texture of a film's people is compared by the last embedding at a cut.
+        let by_texture =
+            self.config.appearance == Appearance::Texture && !(cut && self.config.cut.is_some());
+        let weights = self.weights(cut);
+        let mut costs = self.least(weights, detections, by_texture);
+        loop {
+            let step = self.assign(&costs.values, detections.len());
+            let joined = |at: &usize| {
+                let pair = (at / detections.len(), at % detections.len());
+                self.config.every_cost || step.matches.contains(&pair)
+            };
+            let open = (0..costs.values.len()).filter(|at| costs.open[*at]);
+            let asked: Vec<usize> = open.filter(joined).collect();
+            if asked.is_empty() {
+                return Ok(step);
+            }
+            let found = self.looks(weights, detections, &asked, networks).await?;
+            for (at, cost) in asked.into_iter().zip(found) {
+                costs.values[at] = self.capped(cost);
+                costs.open[at] = false;
+            }
+        }
+    }
+
     fn weights(&self, cut: bool) -> &Weights {
         let at_cut = self.config.cut.as_ref().filter(|_| cut);
         at_cut.unwrap_or(&self.config.weights)
     }
 
-    /// Of every track and detection, capped at what can be no match.
-    fn costs<N: Networks>(
-        &self,
-        detections: &[Detection],
-        cut: bool,
-        networks: &mut N,
-    ) -> Result<Vec<f64>, N::Error> {
-        let weights = self.weights(cut);
-        let impossible = self.config.most + BEYOND;
-        // The texture of a film's people is compared by the last embedding at a cut.
-        let by_texture =
-            self.config.appearance == Appearance::Texture && !(cut && self.config.cut.is_some());
-        let mut costs = vec![impossible; self.tracks.len() * detections.len()];
-        let (mut asked, mut places) = (Vec::new(), Vec::new());
-        for (row, track) in self.tracks.iter().enumerate() {
+    fn impossible(&self) -> f64 {
+        self.config.most + BEYOND
+    }
+
+    /// What is beyond the gate, or not a number, is no match.
+    fn capped(&self, cost: f64) -> f64 {
+        match cost <= self.config.most {
+            true => cost,
+            false => self.impossible(),
+        }
+    }
+
+    /// The least that each pair can cost.
+    fn least(&self, weights: &Weights, detections: &[Detection], by_texture: bool) -> Costs {
+        let pairs = self.tracks.len() * detections.len();
+        let mut costs = Costs {
+            values: vec![self.impossible(); pairs],
+            open: vec![false; pairs],
+        };
+        let rows = self.tracks.iter().enumerate();
+        for (row, track) in rows {
             for (column, detection) in detections.iter().enumerate() {
                 let at = row * detections.len() + column;
                 for prediction in track.predictions() {
-                    let motion = motion(weights, prediction, detection);
-                    // Appearance only adds: the networks need not look at pairs beyond hope.
-                    if motion.is_nan() || motion > self.config.most {
+                    let motion = self.capped(motion(weights, prediction, detection));
+                    if motion > self.config.most {
                         continue;
                     }
-                    match (&prediction.texture, &detection.texture) {
-                        (Some(a), Some(b)) if by_texture => {
-                            asked.push((a.as_ref(), b.as_ref()));
-                            places.push((at, motion));
+                    let textured = prediction.texture.is_some() && detection.texture.is_some();
+                    let cost = match textured && by_texture {
+                        true => {
+                            costs.open[at] = true;
+                            motion
                         }
-                        _ => {
-                            let distance = cost::embedding_distance(
-                                &prediction.embedding,
-                                &detection.embedding,
-                            );
-                            lower(&mut costs[at], cost::cost(weights, motion, distance));
-                        }
+                        false => cost::cost(weights, motion, unlike(prediction, detection)),
+                    };
+                    costs.values[at] = costs.values[at].min(self.capped(cost));
+                }
+            }
+        }
+        costs
+    }
+
+    /// The true costs of `asked`, which networks look at.
+    async fn looks<N: Networks>(
+        &self,
+        weights: &Weights,
+        detections: &[Detection],
+        asked: &[usize],
+        networks: &mut N,
+    ) -> Result<Vec<f64>, N::Error> {
+        let mut costs = vec![f64::INFINITY; asked.len()];
+        let (mut pairs, mut places) = (Vec::new(), Vec::new());
+        for (place, at) in asked.iter().enumerate() {
+            let detection = &detections[at % detections.len()];
+            for prediction in self.tracks[at / detections.len()].predictions() {
+                let motion = motion(weights, prediction, detection);
+                match (&prediction.texture, &detection.texture) {
+                    (Some(a), Some(b)) => {
+                        pairs.push((Arc::clone(a), Arc::clone(b)));
+                        places.push((place, motion));
+                    }
+                    _ => {
+                        let cost = cost::cost(weights, motion, unlike(prediction, detection));
+                        costs[place] = costs[place].min(cost);
                     }
                 }
             }
         }
-        let distances = match asked.is_empty() {
-            true => Vec::new(),
-            false => networks.texture_distances(&asked)?,
-        };
-        for ((at, motion), distance) in places.into_iter().zip(distances) {
-            lower(&mut costs[at], cost::cost(weights, motion, distance));
+        let distances = networks.texture_distances(&pairs).await?;
+        for ((place, motion), distance) in places.into_iter().zip(distances) {
+            // `min` passes over what is not a number.
+            costs[place] = costs[place].min(cost::cost(weights, motion, distance));
         }
-        let capped = |cost: &mut f64| {
-            if *cost > self.config.most {
-                *cost = impossible;
-            }
-        };
-        costs.iter_mut().for_each(capped);
         Ok(costs)
     }
 
-    fn assign(&self, costs: Vec<f64>, detections: usize) -> Step {
-        let unmatched = self.config.most + BEYOND;
-        let seats = assign(&costs, self.tracks.len(), detections, unmatched);
+    fn assign(&self, costs: &[f64], detections: usize) -> Step {
+        let seats = assign(costs, self.tracks.len(), detections, self.impossible());
         let taken: Vec<usize> = seats.iter().flatten().copied().collect();
         let pair = |(track, seat): (usize, &Option<usize>)| seat.map(|seat| (track, seat));
         let lone = |(track, seat): (usize, &Option<usize>)| seat.is_none().then_some(track);
@@ -189,7 +254,8 @@ impl Tracker {
             matches: seats.iter().enumerate().filter_map(pair).collect(),
             unmatched_tracks: seats.iter().enumerate().filter_map(lone).collect(),
             unmatched_detections: (0..detections).filter(|d| !taken.contains(d)).collect(),
-            costs,
+            costs: costs.to_vec(),
+            owners: vec![0; detections],
         }
     }
 }
@@ -199,9 +265,18 @@ fn motion(weights: &Weights, prediction: &Prediction, detection: &Detection) -> 
     cost::motion_cost(weights, pose, &prediction.place, &detection.place)
 }
 
-/// What is not a number is no match.
-fn lower(cost: &mut f64, other: f64) {
-    if other < *cost {
-        *cost = other;
-    }
+/// By the embeddings of whole maps.
+fn unlike(prediction: &Prediction, detection: &Detection) -> f64 {
+    cost::embedding_distance(&prediction.embedding, &detection.embedding)
 }
+
+/// Of tracks and detections, row-major.
+struct Costs {
+    values: Vec<f64>,
+    /// Appearance was not looked at yet: the value is the least that it can be.
+    open: Vec<bool>,
+}
+
+#[cfg(test)]
+#[path = "tracker_tests.rs"]
+mod tests;
