@@ -406,6 +406,15 @@ export interface HumansConfig {
   /** A missed person gets `predicted` records for at most so many frames. @default 30 */
   maxPredicted?: number
   /**
+   * What people are followed by. `phalp`: predicted place, pose and appearance, by PHALP's networks,
+   * whose files must be there; somebody missed then has a predicted body with mesh and camera.
+   * `joints`: projected joints and boxes. `auto`: `phalp` where all its files are there.
+   * @default 'auto'
+   */
+  tracker?: 'auto' | 'phalp' | 'joints'
+  /** How `phalp` weighs place, pose and appearance: fitted to PoseTrack, or to AVA's films. @default 'posetrack' */
+  trackerPreset?: 'posetrack' | 'ava'
+  /**
    * Files of your own in the place of those in the cache, by the names of `pose4d models list`:
    * `{ hmr2: 'mine.ckpt', 'hmr2-config': 'mine.yaml' }`. Not held to the published size or hash.
    */

@@ -51,3 +51,32 @@ export function humansCache({ without = [], put = {} } = {}) {
  * left of a machine's own caches and settings must not be seen.
  */
 export const SEES = { scoreThreshold: 0.02 }
+
+/** A NumPy array file. */
+function npy(descr, shape, values) {
+  const head = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(', ')}), }`
+  const length = Math.ceil((head.length + 11) / 64) * 64 - 10
+  const start = Buffer.alloc(10 + length, ' ')
+  start.write('\x93NUMPY\x01\x00', 0, 'latin1')
+  start.writeUInt16LE(length, 8)
+  start.write(`${head.padEnd(length - 1)}\n`, 10, 'latin1')
+  return Buffer.concat([start, Buffer.from(values.buffer)])
+}
+
+/** PHALP's networks in small, with an atlas that spreads the body's triangles over its map: `humans.files`. */
+export function phalpFiles(cache, { side = 64, triangles = 13776 } = {}) {
+  const texels = side * side
+  const fmap = BigInt64Array.from({ length: texels }, (_, i) =>
+    i % 11 === 0 ? -1n : BigInt((i * 7919) % triangles),
+  )
+  const bmap = Float32Array.from({ length: 3 * texels }, (_, i) => [0.5, 0.3, 0.2][i % 3])
+  const phalp = (name) => golden(`phalp/a/${name}`)
+  return {
+    'phalp-hmar': phalp('hmar_v2_weights.pth'),
+    'phalp-pose-predictor': phalp('pose_predictor.pth'),
+    'phalp-pose-predictor-config': phalp('pose_predictor.yaml'),
+    'phalp-mean-std': phalp('mean_std.npy'),
+    'phalp-bmap': cache.write('own/bmap_256.npy', npy('<f4', [side, side, 3], bmap)),
+    'phalp-fmap': cache.write('own/fmap_256.npy', npy('<i8', [side, side], fmap)),
+  }
+}

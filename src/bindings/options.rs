@@ -10,7 +10,7 @@ use super::value::Value;
 use crate::geometry::joints::KeypointSet;
 use crate::pipeline::config::{
     BlazePoseConfig, DetectorChoice, EngineConfig, Family, HumansConfig, Precision, Preset,
-    Variant, Weights,
+    TrackerChoice, TrackerPreset, Variant, Weights,
 };
 use crate::pipeline::error::{DEVICE, EngineError, INVALID_ARGUMENT};
 use crate::pipeline::perception::{ClipSettings, Mode};
@@ -64,6 +64,8 @@ const HUMANS: &[&str] = &[
     "nmsIou",
     "batchSize",
     "maxPredicted",
+    "tracker",
+    "trackerPreset",
     "files",
 ];
 
@@ -211,6 +213,18 @@ fn humans(value: Value) -> Result<HumansConfig, EngineError> {
     set(&mut config.batch_size, batch);
     let predicted = fields.whole("maxPredicted", 0, 1 << 20)?;
     set(&mut config.max_predicted, predicted.map(|n| n as u32));
+    let trackers = [
+        ("auto", TrackerChoice::Auto),
+        ("phalp", TrackerChoice::Phalp),
+        ("joints", TrackerChoice::Joints),
+    ];
+    set(&mut config.tracker, fields.choice("tracker", &trackers)?);
+    let presets = [
+        ("posetrack", TrackerPreset::PoseTrack),
+        ("ava", TrackerPreset::Ava),
+    ];
+    let preset = fields.choice("trackerPreset", &presets)?;
+    set(&mut config.tracker_preset, preset);
     if let Some(files) = fields.value("files")? {
         config.files = own_files(files)?;
     }

@@ -78,6 +78,9 @@ impl DepthMap {
 
     /// Between the pixels, `x` and `y` as in [`Corner`]: weighed of four, and 0 beyond the picture.
     pub fn at(&self, x: f32, y: f32) -> f32 {
+        if !(x.is_finite() && y.is_finite()) {
+            return 0.0;
+        }
         let (x, y) = (x - 0.5, y - 0.5);
         let (left, top) = (x.floor(), y.floor());
         let (right, down) = (x - left, y - top);

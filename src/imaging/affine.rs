@@ -117,3 +117,16 @@ pub fn sample(image: &Rgb8, [x, y]: [Place; 2]) -> [u8; 3] {
     }
     sum.map(|s| ((s + STEPS * STEPS / 2) / (STEPS * STEPS)) as u8)
 }
+
+/// Whether a mask, as an image of 0 and 255, is not 0 at a place once it is sampled and rounded.
+pub fn touches([x, y]: [Place; 2], inside: impl Fn(i64, i64) -> bool) -> bool {
+    let mut sum = 0;
+    for (row, down) in [(y.pixel, STEPS - y.part), (y.pixel + 1, y.part)] {
+        for (column, right) in [(x.pixel, STEPS - x.part), (x.pixel + 1, x.part)] {
+            if down * right > 0 && inside(column, row) {
+                sum += down * right * 255;
+            }
+        }
+    }
+    sum >= STEPS * STEPS / 2
+}

@@ -270,6 +270,8 @@ impl<P: Perception> Call<P> {
             time_s,
             boxes: input.boxes,
             mesh: self.settings.mesh,
+            tracked: self.settings.tracking,
+            cut: false,
         };
         let ctl = self.ctl.metered();
         let seen = self.look(&ctl, &view).await;

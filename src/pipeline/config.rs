@@ -141,6 +141,28 @@ pub enum Preset {
     Phalp,
 }
 
+/// What people are followed by from frame to frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum TrackerChoice {
+    /// PHALP where all its files are there, else joints.
+    Auto,
+    /// Predicted place, pose and appearance.
+    Phalp,
+    /// Projected joints and boxes; needs no files.
+    Joints,
+}
+
+/// How PHALP weighs place, pose and appearance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum TrackerPreset {
+    /// Fitted to PoseTrack (`EQ_019`), the original's default.
+    PoseTrack,
+    /// Fitted to AVA's films (`EQ_010`).
+    Ava,
+}
+
 /// How 4D-Humans looks for people and follows them. Mirrors `HumansConfig` in `index.d.ts`.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
@@ -157,6 +179,8 @@ pub struct HumansConfig {
     pub batch_size: usize,
     /// A missed person gets `predicted` records for at most so many frames.
     pub max_predicted: u32,
+    pub tracker: TrackerChoice,
+    pub tracker_preset: TrackerPreset,
     /// Files of the caller's in the place of those of the cache, by model name.
     #[cfg_attr(test, serde(skip))]
     pub files: BTreeMap<String, PathBuf>,
@@ -172,6 +196,8 @@ impl Default for HumansConfig {
             nms_iou: None,
             batch_size: 0,
             max_predicted: 30,
+            tracker: TrackerChoice::Auto,
+            tracker_preset: TrackerPreset::PoseTrack,
             files: BTreeMap::new(),
         }
     }

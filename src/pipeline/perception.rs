@@ -61,6 +61,10 @@ pub struct FrameView {
     pub boxes: Option<Vec<BBox>>,
     /// Whether the result is to hold meshes.
     pub mesh: bool,
+    /// One of a clip's frames, which follow one another.
+    pub tracked: bool,
+    /// The first after a cut to another shot.
+    pub cut: bool,
 }
 
 /// A network of the model, as it is now.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use pose4d::models::phalp::atlas::{Atlas, Picture, SIDE};
+use pose4d::models::phalp::atlas::Atlas;
+use pose4d::models::phalp::picture::{Picture, SIDE};
 
 use crate::arrays::Arrays;
 use crate::report::{Bound, Differences, Table};

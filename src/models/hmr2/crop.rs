@@ -63,6 +63,20 @@ impl Square {
             false => Err(CropError::TooFar(bbox)),
         }
     }
+
+    /// Where in the image each pixel of a crop of `size` pixels lies.
+    pub fn places(&self, size: usize) -> Result<Places, CropError> {
+        let [x, y] = self.center.map(f64::from);
+        let half = f64::from(self.side * 0.5);
+        let from = [[x, y], [x, y + half], [x + half, y]].map(|p| p.map(|v| v as f32));
+        let middle = size as f32 * 0.5;
+        let edge = middle + middle;
+        let to = [[middle, middle], [middle, edge], [edge, middle]];
+        let map = from_points(from, to).ok_or(CropError::NoArea(BBox::new(
+            from[0][0], from[0][1], from[2][0], from[1][1],
+        )))?;
+        Ok(Places::new(&map, size))
+    }
 }
 
 /// Cuts crops for one configuration.
@@ -106,7 +120,7 @@ impl Cropper {
         if image.width == 0 || image.height == 0 {
             return Err(CropError::NoPixels);
         }
-        let places = self.places(square)?;
+        let places = square.places(self.size)?;
         let reduction = square.side / self.size as f32 / 2.0;
         if reduction > BLURRED_FROM && places.is_upright() {
             let sigma = f64::from((reduction - 1.0) / 2.0);
@@ -128,19 +142,6 @@ impl Cropper {
             }
         }
         Ok(())
-    }
-
-    fn places(&self, square: Square) -> Result<Places, CropError> {
-        let [x, y] = square.center.map(f64::from);
-        let half = f64::from(square.side * 0.5);
-        let from = [[x, y], [x, y + half], [x + half, y]].map(|p| p.map(|v| v as f32));
-        let middle = self.size as f32 * 0.5;
-        let edge = middle + middle;
-        let to = [[middle, middle], [middle, edge], [edge, middle]];
-        let map = from_points(from, to).ok_or(CropError::NoArea(BBox::new(
-            from[0][0], from[0][1], from[2][0], from[1][1],
-        )))?;
-        Ok(Places::new(&map, self.size))
     }
 
     /// Normalised bytes, by channel.

@@ -14,10 +14,10 @@ use crate::checkpoint::report::Tolerance;
 use crate::geometry::depth_map::{Corner, DepthMap};
 use crate::layers::weights::{Options, Weights};
 use crate::models::error::ModelError;
+use crate::models::phalp::picture::{Picture, SIDE};
 
-/// Pixels of a crop's side, and the focal length in them.
-pub const SIDE: usize = 256;
-pub const FOCAL_LENGTH: f32 = 5000.0;
+/// In pixels of a crop.
+const FOCAL_LENGTH: f32 = 5000.0;
 /// The original's background, metres; further away where the body is.
 const BACKGROUND: f32 = 100.0;
 /// A point of the surface may lie so far behind what is seen, metres.
@@ -31,15 +31,6 @@ const TOLERANCE: Tolerance = Tolerance {
     missing: &[],
     unused: &[],
 };
-
-/// A crop of a person, [`SIDE`] pixels wide and high.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
-    /// `[3, SIDE, SIDE]`, ImageNet-normalised RGB.
-    pub pixels: Vec<f32>,
-    /// `[SIDE, SIDE]`: which pixels are the person's.
-    pub mask: Vec<bool>,
-}
 
 /// What was seen of a body.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,35 +195,6 @@ impl Texel {
             }
         }
         place
-    }
-}
-
-impl Picture {
-    /// The colour at `x`, `y` (pixels; 0 is the edge), weighed of four; `None` where none of these is
-    /// the person's.
-    fn at(&self, x: f32, y: f32) -> Option<[f32; 3]> {
-        let (x, y) = (x - 0.5, y - 0.5);
-        let (left, top) = (x.floor(), y.floor());
-        let (right, down) = (x - left, y - top);
-        let (mut colour, mut mine) = ([0.0; 3], false);
-        for (column, row, share) in [
-            (left, top, (1.0 - right) * (1.0 - down)),
-            (left + 1.0, top, right * (1.0 - down)),
-            (left, top + 1.0, (1.0 - right) * down),
-            (left + 1.0, top + 1.0, right * down),
-        ] {
-            let within = |v: f32| v >= 0.0 && v < SIDE as f32;
-            if !(within(column) && within(row)) {
-                continue;
-            }
-            let at = row as usize * SIDE + column as usize;
-            mine |= share > 0.0 && self.mask.get(at) == Some(&true);
-            for (channel, sum) in colour.iter_mut().enumerate() {
-                let value = self.pixels.get(channel * SIDE * SIDE + at);
-                *sum += share * value.copied().unwrap_or(0.0);
-            }
-        }
-        mine.then_some(colour)
     }
 }
 

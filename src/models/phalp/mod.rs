@@ -4,6 +4,7 @@ pub mod appearance;
 pub mod atlas;
 mod body_head;
 mod encoder_layer;
+pub mod picture;
 pub mod pose_predictor;
 pub mod predictor_config;
 pub mod smoothing;

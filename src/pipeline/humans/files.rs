@@ -8,7 +8,7 @@ use crate::cache::fast;
 use crate::cache::lookup;
 use crate::cache::manifest::{Entry, Origin};
 use crate::cache::store::{Options, Store};
-use crate::pipeline::config::{DetectorChoice, EngineConfig, Weights};
+use crate::pipeline::config::{DetectorChoice, EngineConfig, TrackerChoice, Weights};
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT};
 
 /// The manifest's name of the user's body model.
@@ -46,7 +46,29 @@ pub struct Files {
     pub regnety: Option<PathBuf>,
     /// The model file's name and its place.
     pub vitpose: Option<(String, PathBuf)>,
+    pub phalp: Option<PhalpFiles>,
 }
+
+/// What PHALP's tracker knows people by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhalpFiles {
+    pub hmar: PathBuf,
+    pub predictor: PathBuf,
+    pub predictor_config: PathBuf,
+    pub mean_std: PathBuf,
+    pub bmap: PathBuf,
+    pub fmap: PathBuf,
+}
+
+/// In the order of [`PhalpFiles`].
+const PHALP: [&str; 6] = [
+    "phalp-hmar",
+    "phalp-pose-predictor",
+    "phalp-pose-predictor-config",
+    "phalp-mean-std",
+    "phalp-bmap",
+    "phalp-fmap",
+];
 
 /// A file that is needed and not usable.
 struct Lack {
@@ -96,6 +118,7 @@ impl Files {
         let (vitdet, regnety) = search.detectors();
         let body = search.needed(SMPL);
         let vitpose = search.vitpose();
+        let phalp = search.phalp();
         match (hmr2, settings, regressor, body) {
             (Some(hmr2), Some(config), Some(regressor), Some(body)) if search.lacks.is_empty() => {
                 Ok(Self {
@@ -107,6 +130,7 @@ impl Files {
                     vitdet,
                     regnety,
                     vitpose,
+                    phalp,
                 })
             }
             _ => Err(search.refusal()),
@@ -213,6 +237,24 @@ impl Search<'_> {
             }),
             id => Some((id.to_owned(), self.needed(id)?)),
         }
+    }
+
+    /// All of them, or none.
+    fn phalp(&mut self) -> Option<PhalpFiles> {
+        let found = match self.config.humans.tracker {
+            TrackerChoice::Joints => return None,
+            TrackerChoice::Phalp => PHALP.map(|id| self.needed(id)),
+            TrackerChoice::Auto => PHALP.map(|id| self.optional(id)),
+        };
+        let [hmar, predictor, predictor_config, mean_std, bmap, fmap] = found;
+        Some(PhalpFiles {
+            hmar: hmar?,
+            predictor: predictor?,
+            predictor_config: predictor_config?,
+            mean_std: mean_std?,
+            bmap: bmap?,
+            fmap: fmap?,
+        })
     }
 
     /// One error that names every file.

@@ -3,51 +3,95 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::identity::Asker;
 use super::person::Sighting;
+use super::phalp::Following;
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::{BLAZEPOSE33_BODY, KeypointSet};
+use crate::pipeline::error::{EngineError, INTERNAL};
 use crate::pipeline::perception::FrameView;
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::observation::{Observation, Origin, Record};
+use crate::tracking::phalp::config::Config;
 use crate::tracking::tracker::Tracker;
 
 /// The memory of a clip.
 #[derive(Clone, Debug)]
-pub struct Clip {
+pub enum Clip {
     /// A frame by itself.
-    photo: bool,
+    Photo,
+    Joints(Joints),
+    Phalp(Following),
+}
+
+impl Clip {
+    pub fn photo() -> Self {
+        Self::Photo
+    }
+
+    pub fn by_joints(max_predicted: u32) -> Self {
+        Self::Joints(Joints::new(max_predicted))
+    }
+
+    pub fn by_phalp(config: Config, max_predicted: u32) -> Self {
+        Self::Phalp(Following::new(config, max_predicted))
+    }
+
+    /// One frame, in order: `people` and what was seen of them, one for one; `networks` are those of
+    /// PHALP.
+    pub async fn step(
+        &mut self,
+        frame: &FrameView,
+        people: Vec<Person>,
+        sightings: &[Sighting],
+        networks: Option<&mut Asker<'_>>,
+    ) -> Result<Vec<Person>, EngineError> {
+        match (self, networks) {
+            (Self::Photo, _) => {
+                let numbered = (1..).zip(people);
+                Ok(numbered
+                    .map(|(track_id, person)| Person { track_id, ..person })
+                    .collect())
+            }
+            (Self::Joints(joints), _) => Ok(joints.step(frame, people, sightings)),
+            (Self::Phalp(phalp), Some(networks)) => {
+                phalp.step(frame, people, sightings, networks).await
+            }
+            (Self::Phalp(_), None) => Err(EngineError::new(
+                INTERNAL,
+                "a clip of PHALP's without its networks; please report this",
+            )),
+        }
+    }
+}
+
+/// People followed by their projected joints and boxes.
+#[derive(Clone, Debug)]
+pub struct Joints {
     tracker: Tracker,
     /// Everybody being followed, as last seen.
     last: BTreeMap<u32, Arc<Person>>,
 }
 
-impl Clip {
-    pub fn new(photo: bool, max_predicted: u32) -> Self {
+impl Joints {
+    fn new(max_predicted: u32) -> Self {
         let config = TrackerConfig {
             max_predicted,
             ..TrackerConfig::default()
         };
         Self {
-            photo,
             tracker: Tracker::new(config),
             last: BTreeMap::new(),
         }
     }
 
-    /// One frame, in order: `people` and what was seen of them, one for one.
-    pub fn step(
+    fn step(
         &mut self,
         frame: &FrameView,
         people: Vec<Person>,
         sightings: &[Sighting],
     ) -> Vec<Person> {
-        if self.photo {
-            return (1..)
-                .zip(people)
-                .map(|(track_id, person)| Person { track_id, ..person })
-                .collect();
-        }
         let size = (frame.image.width as f32, frame.image.height as f32);
         let seen = people.iter().zip(sightings);
         let observations: Vec<Observation> = seen

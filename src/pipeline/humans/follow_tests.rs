@@ -18,6 +18,8 @@ fn frame(number: u32) -> FrameView {
         time_s: f64::from(number) / 30.0,
         boxes: None,
         mesh: true,
+        tracked: true,
+        cut: false,
     }
 }
 
@@ -29,18 +31,23 @@ fn standing_at(x: f32) -> Sighting {
     sighting
 }
 
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
 fn step(clip: &mut Clip, number: u32, places: &[f32]) -> Vec<Person> {
     let sightings: Vec<Sighting> = places.iter().map(|x| standing_at(*x)).collect();
     let people = sightings
         .iter()
         .map(|s| person(KeypointSet::Smpl24, s))
         .collect();
-    clip.step(&frame(number), people, &sightings)
+    wait(clip.step(&frame(number), people, &sightings, None)).unwrap()
 }
 
 #[test]
 fn people_keep_their_numbers_whatever_order_they_are_found_in() {
-    let mut clip = Clip::new(false, 30);
+    let mut clip = Clip::by_joints(30);
     let mut ids = BTreeMap::new();
     for number in 0..12 {
         let (left, right) = (300.0 + 6.0 * number as f32, 1000.0 - 6.0 * number as f32);
@@ -63,7 +70,7 @@ fn people_keep_their_numbers_whatever_order_they_are_found_in() {
 
 #[test]
 fn somebody_missed_is_carried_on_with_less_and_less_confidence_and_nothing_invented() {
-    let mut clip = Clip::new(false, 30);
+    let mut clip = Clip::by_joints(30);
     for number in 0..6 {
         step(&mut clip, number, &[400.0 + 5.0 * number as f32]);
     }
@@ -95,14 +102,14 @@ fn somebody_missed_is_carried_on_with_less_and_less_confidence_and_nothing_inven
     let back = step(&mut clip, 10, &[450.0]);
     assert_eq!(back[0].source, Source::Detected);
     assert_eq!(back[0].track_id, 1);
-    let mut none = Clip::new(false, 0);
+    let mut none = Clip::by_joints(0);
     step(&mut none, 0, &[400.0]);
     assert!(step(&mut none, 1, &[]).is_empty());
 }
 
 #[test]
 fn in_a_photo_everybody_is_told_in_the_order_found() {
-    let mut clip = Clip::new(true, 30);
+    let mut clip = Clip::photo();
     let people = step(&mut clip, 0, &[900.0, 300.0, 301.0]);
     let told: Vec<_> = people
         .iter()

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::desk::Desk;
+use super::identity::Identity;
 use super::networks::{Bodies, BodyCrop, BodyFacts, BodyWork, Finder, FoundBox, PointsCrop};
 use super::person::Sighting;
 use super::post::Counter;
 use crate::geometry::boxes::BBox;
+use crate::layers::detection::mask::Mask;
 use crate::models::hmr2::config::{Config, SIDE};
 use crate::models::hmr2::crop::{Cropper, Square};
+use crate::models::phalp::atlas::{Atlas, UvMap};
+use crate::models::phalp::picture::Picture;
 use crate::models::vitpose::crop::{self as points, NUMBERS, Region};
 use crate::models::vitpose::model::{Procedure, VitPose};
 use crate::pipeline::control::JobControl;
@@ -16,6 +20,7 @@ use crate::pipeline::error::{EngineError, INTERNAL, INVALID_ARGUMENT};
 use crate::pipeline::perception::FrameView;
 use crate::pipeline::pool::{Pool, Priority};
 use crate::pipeline::result::BoxSource;
+use crate::tracking::phalp::texture::Texture;
 
 type Result<T> = std::result::Result<T, EngineError>;
 
@@ -25,8 +30,16 @@ pub struct Networks {
     pub finder: Option<(Arc<Counter<Finder>>, BoxSource)>,
     pub bodies: Arc<Counter<Bodies>>,
     pub points: Option<Arc<Counter<VitPose>>>,
+    /// Tells people apart by how they look and move.
+    pub identity: Option<IdentityDesk>,
     pub facts: Arc<BodyFacts>,
     pub desks: Vec<Desk>,
+}
+
+/// PHALP's networks, and where on the body each texel of its maps lies.
+pub struct IdentityDesk {
+    pub counter: Arc<Counter<Identity>>,
+    pub atlas: Arc<Atlas>,
 }
 
 /// A box and the crops of it.
@@ -67,13 +80,14 @@ impl Networks {
             .iter()
             .map(|found| self.cut(pool, &crop, frame, found.bbox, config))
             .collect();
+        let textured = self.identity.as_ref().filter(|_| frame.tracked);
         let (mut squares, mut bodies, mut points) = (Vec::new(), Vec::new(), Vec::new());
         for cut in cuts {
             let cut: Cut = cut.await??;
             squares.push(cut.square);
             bodies.push(BodyWork::Crop(BodyCrop {
                 pixels: cut.body,
-                mesh: frame.mesh,
+                mesh: frame.mesh || textured.is_some(),
             }));
             points.extend(cut.points);
         }
@@ -85,15 +99,24 @@ impl Networks {
             None => vec![None; bodies.len()],
         };
         let parts = boxes.into_iter().zip(squares).zip(bodies).zip(points);
-        let sighting = |(((found, square), body), points): (((FoundBox, _), _), _)| Sighting {
-            bbox: found.bbox,
-            score: found.score,
-            box_source: source,
-            square,
-            body,
-            points,
-        };
-        Ok(parts.map(sighting).collect())
+        let mut sightings = Vec::new();
+        for (((mut found, square), body), points) in parts {
+            let mask = found.mask.take();
+            let mut sighting = Sighting {
+                bbox: found.bbox,
+                score: found.score,
+                box_source: source,
+                square,
+                body,
+                points,
+                texture: None,
+            };
+            if let Some(desk) = textured {
+                sighting = desk.texture(pool, &crop, frame, sighting, mask).await?;
+            }
+            sightings.push(sighting);
+        }
+        Ok(sightings)
     }
 
     async fn boxes(
@@ -106,7 +129,11 @@ impl Networks {
         if let Some(boxes) = &frame.boxes {
             let given = |&bbox: &BBox| {
                 check_inside(bbox, width, height)?;
-                Ok(FoundBox { bbox, score: 1.0 })
+                Ok(FoundBox {
+                    bbox,
+                    score: 1.0,
+                    mask: None,
+                })
             };
             let boxes = boxes.iter().map(given).collect::<Result<_>>()?;
             return Ok((boxes, BoxSource::Given));
@@ -115,6 +142,7 @@ impl Networks {
             let whole = FoundBox {
                 bbox: BBox::new(0.0, 0.0, width, height),
                 score: 0.0,
+                mask: None,
             };
             return Ok((vec![whole], BoxSource::FullImage));
         };
@@ -163,6 +191,39 @@ impl Networks {
                 points,
             })
         })
+    }
+}
+
+impl IdentityDesk {
+    /// What the frame shows of the body's surface, on a worker. Without a mask, as with a box of the
+    /// caller's, all that the body covers is taken for the person's.
+    async fn texture(
+        &self,
+        pool: &Pool<()>,
+        ctl: &JobControl,
+        frame: &FrameView,
+        mut sighting: Sighting,
+        mask: Option<Mask>,
+    ) -> Result<Sighting> {
+        let (image, atlas, wanted) = (
+            Arc::clone(&frame.image),
+            Arc::clone(&self.atlas),
+            frame.mesh,
+        );
+        let work = pool.run(ctl, Priority::Ahead, move |()| {
+            let mine = |x: usize, y: usize| mask.as_ref().is_none_or(|mask| mask.contains(x, y));
+            let picture = Picture::cut(&image, sighting.square, mine);
+            if let (Ok(picture), Some(vertices)) = (picture, &sighting.body.vertices) {
+                let UvMap { side, colour, seen } =
+                    atlas.seen(vertices, sighting.body.camera, &picture);
+                sighting.texture = Some(Arc::new(Texture { side, colour, seen }));
+            }
+            if !wanted {
+                sighting.body.vertices = None;
+            }
+            sighting
+        });
+        work.await
     }
 }
 

@@ -7,7 +7,8 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::post::Network;
 use crate::geometry::boxes::BBox;
 use crate::imaging::pixels::Rgb8;
-use crate::layers::detection::heads::Choice;
+use crate::layers::detection::heads::{Choice, Detection};
+use crate::layers::detection::mask::Mask;
 use crate::models::hmr2::config::{Config, SIDE};
 use crate::models::hmr2::model::Hmr2;
 use crate::models::person_detector::PersonDetector;
@@ -20,13 +21,17 @@ use crate::models::vitpose::model::{Keypoints, VitPose, batch};
 pub struct Finder {
     pub detector: PersonDetector,
     pub choice: Choice,
+    /// Whether it tells which pixels are a person's; the detector has its mask head then.
+    pub masks: bool,
 }
 
 /// Somebody a detector believes in.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FoundBox {
     pub bbox: BBox,
     pub score: f32,
+    /// The person's pixels, where they were asked for.
+    pub mask: Option<Mask>,
 }
 
 impl Network for Finder {
@@ -35,15 +40,23 @@ impl Network for Finder {
 
     fn run(&self, images: &[Arc<Rgb8>]) -> Result<Vec<Vec<FoundBox>>, TchError> {
         let find = |image: &Arc<Rgb8>| {
-            let found = self.detector.detect(image, &self.choice)?;
-            let place = |d: &crate::layers::detection::heads::Detection| {
-                let [x1, y1, x2, y2] = d.bounds;
+            let place = |found: &Detection, mask: Option<Mask>| {
+                let [x1, y1, x2, y2] = found.bounds;
                 FoundBox {
                     bbox: BBox::new(x1, y1, x2, y2),
-                    score: d.score,
+                    score: found.score,
+                    mask,
                 }
             };
-            Ok(found.iter().map(place).collect())
+            if self.masks {
+                let found = self.detector.detect_with_masks(image, &self.choice)?;
+                let found = found.into_iter();
+                return Ok(found
+                    .map(|seen| place(&seen.detection, seen.mask))
+                    .collect());
+            }
+            let found = self.detector.detect(image, &self.choice)?;
+            Ok(found.iter().map(|found| place(found, None)).collect())
         };
         images.iter().map(find).collect()
     }

@@ -1,5 +1,7 @@
 //! What the networks say of a person → a person in the public result.
 
+use std::sync::Arc;
+
 use super::networks::BodyFound;
 use crate::geometry::body_angles::body_angles;
 use crate::geometry::boxes::BBox;
@@ -10,6 +12,7 @@ use crate::models::hmr2::config::Config;
 use crate::models::hmr2::crop::Square;
 use crate::models::vitpose::model::Keypoints;
 use crate::pipeline::result::{BoxSource, Camera, Keypoint, KeypointSource, Person, Smpl, Source};
+use crate::tracking::phalp::texture::Texture;
 
 /// Which joint of a body a keypoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Sighting {
     pub box_source: BoxSource,
     pub square: Square,
     pub body: BodyFound,
+    /// What was seen of the body's surface, where people are told apart by it.
+    pub texture: Option<Arc<Texture>>,
     /// Measured by ViTPose, where it runs.
     pub points: Option<Keypoints>,
 }

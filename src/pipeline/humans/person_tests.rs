@@ -57,6 +57,7 @@ pub fn sighting() -> Sighting {
             vertices: Some(flat(&posed.vertices)),
         },
         points: None,
+        texture: None,
     }
 }
 

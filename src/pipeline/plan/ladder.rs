@@ -77,6 +77,9 @@ fn wished(wish: &Wish, sizes: &Sizes) -> Result<Layout, EngineError> {
     if sizes.vitpose.is_some() {
         add(Network::VitPose, wish.vitpose_device);
     }
+    if sizes.phalp.is_some() {
+        add(Network::Phalp, wish.hmr2_device);
+    }
     Ok(Layout {
         parts,
         batch: wish.batch.max(1),

@@ -23,6 +23,7 @@ fn sizes() -> Sizes {
         regnety: model(45),
         hmr2: model(670),
         vitpose: model(637),
+        phalp: None,
     }
 }
 

@@ -48,6 +48,8 @@ pub fn working_set(network: Network, precision: DType) -> WorkingSet {
         (Network::Hmr2, false) => (32, 15),
         (Network::VitPose, true) => (80, 34),
         (Network::VitPose, false) => (48, 36),
+        (Network::Phalp, true) => (40, 0),
+        (Network::Phalp, false) => (32, 0),
     };
     WorkingSet {
         fixed: fixed * MB,

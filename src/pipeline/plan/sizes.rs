@@ -14,6 +14,8 @@ pub enum Network {
     RegNetY,
     Hmr2,
     VitPose,
+    /// Texture encoder and pose predictor, which tell people apart.
+    Phalp,
 }
 
 impl Network {
@@ -24,15 +26,17 @@ impl Network {
             Self::RegNetY => "regnety",
             Self::Hmr2 => "hmr2",
             Self::VitPose => "vitpose",
+            Self::Phalp => "phalp",
         }
     }
 
     /// Beginnings of the names that are in the file and are not loaded.
     fn unused(self) -> &'static [&'static str] {
         match self {
+            // Where people are told apart by their looks, it is loaded: 10 MB.
             Self::VitDet | Self::RegNetY => &["roi_heads.mask_"],
             Self::Hmr2 => &["discriminator."],
-            Self::VitPose => &[],
+            Self::VitPose | Self::Phalp => &[],
         }
     }
 
@@ -67,7 +71,7 @@ impl ModelSize {
         let mut size = Self::default();
         let begins = |name: &str, list: &[&str]| list.iter().any(|start| name.starts_with(start));
         for (name, tensor) in checkpoint.tensors() {
-            if begins(name, network.unused()) {
+            if begins(name, network.unused()) || is_rest_of_hmar(name) {
                 continue;
             }
             // A number of elements that overflows was refused when the file was opened.
@@ -118,6 +122,11 @@ impl ModelSize {
     }
 }
 
+/// Of HMAR only the encoder of textures is loaded; HMR2 replaces the rest.
+fn is_rest_of_hmar(name: &str) -> bool {
+    name.starts_with("hmar.") && !name.starts_with("hmar.encoding_head.conv")
+}
+
 /// The files that are there; `None`: not there, or not wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
@@ -126,6 +135,7 @@ pub struct Sizes {
     /// With its body.
     pub hmr2: Option<ModelSize>,
     pub vitpose: Option<ModelSize>,
+    pub phalp: Option<ModelSize>,
 }
 
 impl Sizes {
@@ -135,6 +145,7 @@ impl Sizes {
             Network::RegNetY => self.regnety,
             Network::Hmr2 => self.hmr2,
             Network::VitPose => self.vitpose,
+            Network::Phalp => self.phalp,
         }
     }
 }

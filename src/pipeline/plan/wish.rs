@@ -42,7 +42,7 @@ pub enum Detector {
 pub struct Wish {
     pub detector: Asked<Detector>,
     pub detector_device: Asked<Device>,
-    /// Of HMR2 with its body.
+    /// Of HMR2 with its body, and of PHALP's networks.
     pub hmr2_device: Device,
     pub vitpose_device: Device,
     /// Of every network: F32, BF16 or F16.
