@@ -11,6 +11,8 @@ pub struct Observation {
     pub bbox: BBox,
     /// How sure the detector is that this is a person, 0..=1.
     pub score: f32,
+    /// Whether it may be somebody new; otherwise it counts only as somebody known.
+    pub begins: bool,
     /// BlazePose's 33 points `[x, y, confidence]`, pixels; may be empty.
     pub keypoints: Vec<[f32; 3]>,
     /// BlazePose's 33 joints, metres in camera axes, pelvis as origin; may be empty.
@@ -100,6 +102,7 @@ impl Observation {
         Self {
             bbox: BBox::new(b.x1 + dx, b.y1 + dy, b.x2 + dx, b.y2 + dy),
             score: self.score,
+            begins: self.begins,
             keypoints: self
                 .keypoints
                 .iter()

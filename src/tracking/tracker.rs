@@ -135,6 +135,9 @@ impl Tracker {
         order.sort_by(|&a, &b| observations[b].score.total_cmp(&observations[a].score));
         for index in order {
             let observation = &observations[index];
+            if !observation.begins {
+                continue;
+            }
             let mut seen = self.tracks.iter().filter(|t| t.matched().is_some());
             if seen.any(|t| likeness(t.last(), observation) >= self.config.double_similarity) {
                 continue;

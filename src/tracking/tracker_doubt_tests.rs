@@ -263,6 +263,7 @@ fn nonsense_never_panics_nor_gets_out() {
                 Observation {
                     bbox,
                     score: value(dice),
+                    begins: true,
                     keypoints,
                     joints,
                 }

@@ -98,6 +98,7 @@ impl Figure {
         Observation {
             bbox,
             score: 0.8,
+            begins: true,
             keypoints,
             joints: noisy,
         }

@@ -182,6 +182,7 @@ fn detections(inputs: &Arrays) -> Result<People, String> {
                 &uvm[i * side * side..][..side * side],
                 side,
             ))),
+            begins: true,
         }
     };
     Ok(People {

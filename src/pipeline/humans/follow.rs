@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::identity::Asker;
+use super::networks::FoundBox;
 use super::person::Sighting;
 use super::phalp::Following;
 use crate::geometry::boxes::BBox;
@@ -15,6 +16,11 @@ use crate::tracking::config::TrackerConfig;
 use crate::tracking::observation::{Observation, Origin, Record};
 use crate::tracking::phalp::config::Config;
 use crate::tracking::tracker::Tracker;
+
+/// Overlap (intersection over union) of a sure box with where somebody is expected, from which they
+/// are seen; and of a weak one, from which it is looked at for their sake.
+const SEEN: f32 = 0.3;
+const EXPECTED: f32 = 0.4;
 
 /// The memory of a clip.
 #[derive(Clone, Debug)]
@@ -36,6 +42,32 @@ impl Clip {
 
     pub fn by_phalp(config: Config, max_predicted: u32) -> Self {
         Self::Phalp(Following::new(config, max_predicted))
+    }
+
+    /// Of `weak`, the boxes where somebody believed in is expected and not surely seen: each box once,
+    /// the best for each.
+    pub fn worth_a_second_look(
+        &self,
+        frame: &FrameView,
+        sure: &[Sighting],
+        mut weak: Vec<FoundBox>,
+    ) -> Vec<FoundBox> {
+        let expected = match self {
+            Self::Photo => Vec::new(),
+            Self::Joints(joints) => joints.expected(frame),
+            Self::Phalp(phalp) => phalp.expected(frame),
+        };
+        let mut chosen = Vec::new();
+        for there in expected {
+            if sure.iter().any(|seen| seen.bbox.iou(&there) >= SEEN) {
+                continue;
+            }
+            let near = |found: &FoundBox| found.bbox.iou(&there) >= EXPECTED;
+            if let Some(at) = weak.iter().position(near) {
+                chosen.push(weak.remove(at));
+            }
+        }
+        chosen
     }
 
     /// One frame, in order: `people` and what was seen of them, one for one; `networks` are those of
@@ -84,6 +116,14 @@ impl Joints {
             tracker: Tracker::new(config),
             last: BTreeMap::new(),
         }
+    }
+
+    /// Where everybody believed in is expected.
+    fn expected(&self, frame: &FrameView) -> Vec<BBox> {
+        let confirmed = |id: u32| self.tracker.live().any(|t| t.id() == id && t.confirmed());
+        let expected = self.tracker.predict(frame.time_s).into_iter();
+        let expected = expected.filter(|(id, _)| confirmed(*id));
+        expected.map(|(_, there)| there.bbox).collect()
     }
 
     fn step(
@@ -181,6 +221,7 @@ fn observation(person: &Person, sighting: &Sighting) -> Observation {
         bbox: usable(sighting.bbox),
         // Whoever the detector, or the caller, lets through is believed.
         score: sighting.score.max(0.5),
+        begins: person.source != Source::Recovered,
         keypoints,
         joints,
     }

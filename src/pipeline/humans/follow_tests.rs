@@ -117,3 +117,59 @@ fn in_a_photo_everybody_is_told_in_the_order_found() {
         .collect();
     assert_eq!(told, [(1, 900.0), (2, 300.0), (3, 301.0)]);
 }
+
+fn weak(score: f32, x: f32) -> FoundBox {
+    FoundBox {
+        bbox: BBox::new(x - 80.0, 100.0, x + 80.0, 600.0),
+        score,
+        mask: None,
+    }
+}
+
+#[test]
+fn a_weak_box_is_looked_at_where_somebody_is_expected_and_not_seen() {
+    let mut clip = Clip::by_joints(30);
+    let nobody = clip.worth_a_second_look(&frame(0), &[], vec![weak(0.4, 300.0)]);
+    assert!(nobody.is_empty());
+    for number in 0..6 {
+        step(&mut clip, number, &[300.0, 900.0]);
+    }
+    let seen = [standing_at(305.0)];
+    let boxes = vec![
+        weak(0.4, 310.0),
+        weak(0.4, 890.0),
+        weak(0.3, 905.0),
+        weak(0.3, 600.0),
+    ];
+    let again = clip.worth_a_second_look(&frame(6), &seen, boxes.clone());
+    assert_eq!(again, [weak(0.4, 890.0)]);
+    let both = clip.worth_a_second_look(&frame(6), &[], boxes);
+    assert_eq!(both, [weak(0.4, 310.0), weak(0.4, 890.0)]);
+    let mut alone = Clip::photo();
+    step(&mut alone, 0, &[300.0]);
+    assert!(
+        alone
+            .worth_a_second_look(&frame(1), &[], vec![weak(0.4, 300.0)])
+            .is_empty()
+    );
+}
+
+#[test]
+fn who_is_found_again_is_who_was_expected_and_nobody_else() {
+    let mut clip = Clip::by_joints(30);
+    for number in 0..6 {
+        step(&mut clip, number, &[300.0]);
+    }
+    let recovered = |x: f32| {
+        let sighting = standing_at(x);
+        let mut person = person(KeypointSet::Smpl24, &sighting);
+        person.source = Source::Recovered;
+        (person, sighting)
+    };
+    let (people, sightings): (Vec<_>, Vec<_>) =
+        [recovered(302.0), recovered(1000.0)].into_iter().unzip();
+    let told = wait(clip.step(&frame(6), people, &sightings, None)).unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].track_id, told[0].source), (1, Source::Recovered));
+    assert_eq!(told[0].tracking_confidence, 1.0);
+}

@@ -28,6 +28,8 @@ type Result<T> = std::result::Result<T, EngineError>;
 pub struct Networks {
     /// None: the whole image is taken for one person.
     pub finder: Option<(Arc<Counter<Finder>>, BoxSource)>,
+    /// The score above which what it finds is somebody; weaker ones only where somebody is expected.
+    pub sure: f32,
     pub bodies: Arc<Counter<Bodies>>,
     pub points: Option<Arc<Counter<VitPose>>>,
     /// Tells people apart by how they look and move.
@@ -40,6 +42,22 @@ pub struct Networks {
 pub struct IdentityDesk {
     pub counter: Arc<Counter<Identity>>,
     pub atlas: Arc<Atlas>,
+}
+
+/// What a frame shows by itself.
+#[derive(Clone, Debug)]
+pub struct Sightings {
+    pub people: Vec<Sighting>,
+    /// Boxes that the detector half believes in, best first.
+    pub weak: Vec<FoundBox>,
+    pub source: BoxSource,
+}
+
+/// Where the time of each stage is counted.
+pub struct Meters {
+    pub crop: JobControl,
+    pub hmr2: JobControl,
+    pub vitpose: JobControl,
 }
 
 /// A box and the crops of it.
@@ -63,22 +81,44 @@ impl Networks {
         ctl: &JobControl,
         frame: &FrameView,
         most: usize,
-    ) -> Result<Vec<Sighting>> {
+    ) -> Result<Sightings> {
         // In the order in which timings are told, whether or not they come to something.
         let detect = self.finder.as_ref().map(|_| ctl.stage("detect"));
-        let (crop, hmr2) = (ctl.stage("crop"), ctl.stage("hmr2"));
-        let vitpose = self
-            .points
-            .as_ref()
-            .map(|points| (points, ctl.stage("vitpose")));
+        let meters = Meters {
+            crop: ctl.stage("crop"),
+            hmr2: ctl.stage("hmr2"),
+            vitpose: match &self.points {
+                Some(_) => ctl.stage("vitpose"),
+                None => ctl.clone(),
+            },
+        };
+        let detect = detect.as_ref().unwrap_or(ctl);
+        let (mut sure, source) = self.boxes(detect, frame).await?;
+        let mut weak = Vec::new();
+        if matches!(source, BoxSource::VitDet | BoxSource::RegNetY) {
+            (sure, weak) = sure.into_iter().partition(|found| found.score > self.sure);
+            sure.truncate(most);
+        }
+        Ok(Sightings {
+            people: self.see(pool, &meters, frame, sure, source).await?,
+            weak,
+            source,
+        })
+    }
 
-        let (boxes, source) = self
-            .boxes(detect.as_ref().unwrap_or(ctl), frame, most)
-            .await?;
+    /// Who is in the boxes.
+    pub async fn see(
+        &self,
+        pool: &Pool<()>,
+        meters: &Meters,
+        frame: &FrameView,
+        boxes: Vec<FoundBox>,
+        source: BoxSource,
+    ) -> Result<Vec<Sighting>> {
         let config = self.config()?;
         let cuts: Vec<_> = boxes
             .iter()
-            .map(|found| self.cut(pool, &crop, frame, found.bbox, config))
+            .map(|found| self.cut(pool, &meters.crop, frame, found.bbox, config))
             .collect();
         let textured = self.identity.as_ref().filter(|_| frame.tracked);
         let (mut squares, mut bodies, mut points) = (Vec::new(), Vec::new(), Vec::new());
@@ -91,8 +131,9 @@ impl Networks {
             }));
             points.extend(cut.points);
         }
-        let bodies = self.bodies.order(&hmr2, bodies);
-        let points = vitpose.map(|(counter, ctl)| counter.order(&ctl, points));
+        let bodies = self.bodies.order(&meters.hmr2, bodies);
+        let counter = self.points.as_ref();
+        let points = counter.map(|counter| counter.order(&meters.vitpose, points));
         let bodies = bodies.await?;
         let points = match points {
             Some(points) => points.await?.into_iter().map(Some).collect(),
@@ -112,7 +153,8 @@ impl Networks {
                 texture: None,
             };
             if let Some(desk) = textured {
-                sighting = desk.texture(pool, &crop, frame, sighting, mask).await?;
+                let seen = desk.texture(pool, &meters.crop, frame, sighting, mask);
+                sighting = seen.await?;
             }
             sightings.push(sighting);
         }
@@ -123,7 +165,6 @@ impl Networks {
         &self,
         ctl: &JobControl,
         frame: &FrameView,
-        most: usize,
     ) -> Result<(Vec<FoundBox>, BoxSource)> {
         let (width, height) = (frame.image.width as f32, frame.image.height as f32);
         if let Some(boxes) = &frame.boxes {
@@ -147,9 +188,7 @@ impl Networks {
             return Ok((vec![whole], BoxSource::FullImage));
         };
         let found = finder.order(ctl, vec![Arc::clone(&frame.image)]).await?;
-        let mut found = found.into_iter().next().unwrap_or_default();
-        found.truncate(most);
-        Ok((found, *source))
+        Ok((found.into_iter().next().unwrap_or_default(), *source))
     }
 
     /// Cuts the crops of one box on a worker.

@@ -34,6 +34,9 @@ use crate::runtime::threads::{multiplies_bf16, worker_count};
 /// Crops in one forward pass where the caller does not say.
 const BATCH_CPU: usize = 8;
 const BATCH_CARD: usize = 32;
+/// A box of less than a person's score, but of this part of it, is looked at where somebody known
+/// is expected.
+const WEAK: f32 = 0.5;
 /// Decoded frames that are alive at most, beyond one per worker; of this many bytes each.
 const FRAME: u64 = 1920 * 1080 * 3;
 
@@ -125,6 +128,14 @@ struct Place {
     device: Device,
     bell: Arc<Bell>,
     posts: Vec<Box<dyn AnyPost>>,
+}
+
+/// The detector at its desk.
+pub(super) struct FoundBy {
+    pub counter: Arc<Counter<Finder>>,
+    pub source: BoxSource,
+    /// The score above which somebody is a person.
+    pub sure: f32,
 }
 
 /// Networks on their way to their desks.
@@ -246,10 +257,7 @@ impl<'a> Opening<'a> {
         Ok(self.post(part, batch, Box::new(open)))
     }
 
-    pub fn finder(
-        &mut self,
-        part: &Component,
-    ) -> Result<(Arc<Counter<Finder>>, BoxSource), EngineError> {
+    pub fn finder(&mut self, part: &Component) -> Result<FoundBy, EngineError> {
         let (path, kind, source) = match part.network {
             Kind::RegNetY => (
                 &self.files.regnety,
@@ -283,7 +291,11 @@ impl<'a> Opening<'a> {
                 masks,
             })
         };
-        Ok((self.post(part, 1, Box::new(open)), source))
+        Ok(FoundBy {
+            sure: self.sure(kind).person,
+            counter: self.post(part, 1, Box::new(open)),
+            source,
+        })
     }
 
     pub fn identity(&mut self, files: &PhalpFiles, part: &Component) -> Arc<Counter<Identity>> {
@@ -308,7 +320,18 @@ impl<'a> Opening<'a> {
         self.post(part, 1, Box::new(open))
     }
 
+    /// Those half believed in are told, too.
     fn choice(&self, kind: detector::Kind) -> Choice {
+        let sure = self.sure(kind);
+        Choice {
+            person: WEAK * sure.person,
+            score: sure.score.min(WEAK * sure.person),
+            ..sure
+        }
+    }
+
+    /// Who is a person for sure.
+    fn sure(&self, kind: detector::Kind) -> Choice {
         let humans = &self.config.humans;
         let preset = match humans.preset {
             Preset::Demo => kind.choice(),

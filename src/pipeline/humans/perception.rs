@@ -6,10 +6,10 @@ use super::desk::Desk;
 use super::files::Files;
 use super::follow::Clip;
 use super::identity::Asker;
-use super::look::{IdentityDesk, Networks};
+use super::look::{IdentityDesk, Meters, Networks, Sightings};
 use super::networks::{BodyWork, Posing};
 use super::opening::{self, Opening, model_file};
-use super::person::{Shape, Sighting};
+use super::person::Shape;
 use super::post::Account;
 use crate::cache::store::Store;
 use crate::geometry::joints::KeypointSet;
@@ -59,7 +59,7 @@ impl Humans {
             Some(part) => Some(opening.finder(part)?),
             None => None,
         };
-        let source = finder.as_ref().map(|(_, source)| *source);
+        let source = finder.as_ref().map(|finder| finder.source);
         let version = opening::version(config, &files, source);
         let (facts, accounts) = (Arc::clone(&opening.facts), opening.accounts.clone());
         let desks = opening.start()?;
@@ -91,7 +91,8 @@ impl Humans {
         Ok(Self {
             shape,
             networks: Networks {
-                finder,
+                sure: finder.as_ref().map_or(0.0, |finder| finder.sure),
+                finder: finder.map(|finder| (finder.counter, finder.source)),
                 bodies,
                 points,
                 identity,
@@ -140,7 +141,7 @@ fn phalp_config(preset: TrackerPreset) -> PhalpConfig {
 impl Perception for Humans {
     /// Workers decode and cut crops; tensors belong to the owners.
     type Worker = ();
-    type Sightings = Vec<Sighting>;
+    type Sightings = Sightings;
     type State = Clip;
 
     const LONE_FRAME_IS_PHOTO: bool = true;
@@ -163,25 +164,45 @@ impl Perception for Humans {
         pool: &Pool<()>,
         ctl: &JobControl,
         frame: &FrameView,
-    ) -> Result<Vec<Sighting>, EngineError> {
+    ) -> Result<Sightings, EngineError> {
         self.networks.look(pool, ctl, frame, self.max_persons).await
     }
 
     async fn follow(
         &self,
         state: &mut Clip,
-        _pool: &Pool<()>,
+        pool: &Pool<()>,
         ctl: &JobControl,
         frame: &FrameView,
-        mut sightings: Vec<Sighting>,
+        sightings: Sightings,
     ) -> Result<Vec<Person>, EngineError> {
+        let Sightings {
+            people: mut sightings,
+            weak,
+            source,
+        } = sightings;
+        let sure = sightings.len();
+        let again = state.worth_a_second_look(frame, &sightings, weak);
+        if !again.is_empty() {
+            let meters = Meters {
+                crop: ctl.clone(),
+                hmr2: ctl.clone(),
+                vitpose: ctl.clone(),
+            };
+            let seen = self.networks.see(pool, &meters, frame, again, source);
+            sightings.extend(seen.await?);
+        }
         let start = std::time::Instant::now();
         let config = self.networks.config()?;
         let (width, height) = (frame.image.width, frame.image.height);
-        let people = sightings
-            .iter_mut()
-            .map(|sighting| self.shape.person(sighting, config, width, height))
-            .collect();
+        let mut people = Vec::with_capacity(sightings.len());
+        for (at, sighting) in sightings.iter_mut().enumerate() {
+            let mut person = self.shape.person(sighting, config, width, height);
+            if at >= sure {
+                person.source = Source::Recovered;
+            }
+            people.push(person);
+        }
         ctl.add_busy(start.elapsed());
         let identity = self.networks.identity.as_ref();
         let mut asker = identity.map(|desk| Asker {

@@ -13,7 +13,7 @@ use crate::pipeline::result::{Camera, Person, Smpl, Source};
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::phalp::config::Config;
 use crate::tracking::phalp::features::{Detection, POSE, Place};
-use crate::tracking::phalp::track::{Prediction, State};
+use crate::tracking::phalp::track::{Prediction, State, Track};
 use crate::tracking::phalp::tracker::Tracker;
 
 /// The camera that PHALP's places are in: pixels of a square of so many that holds the frame.
@@ -69,7 +69,9 @@ impl Following {
             .collect();
         let step = self.tracker.step(&detections, frame.cut, networks).await?;
         let mut told = Vec::new();
-        for ((person, detection), track_id) in people.into_iter().zip(detections).zip(step.owners) {
+        for ((person, detection), owner) in people.into_iter().zip(detections).zip(step.owners) {
+            // Found again, but not as anybody who was expected.
+            let Some(track_id) = owner else { continue };
             let person = Person { track_id, ..person };
             let last = Last {
                 person: carried(&person),
@@ -88,12 +90,24 @@ impl Following {
         Ok(told)
     }
 
+    /// Where everybody believed in is expected.
+    pub fn expected(&self, frame: &FrameView) -> Vec<BBox> {
+        let view = View::of(frame);
+        let tracks = self.tracker.tracks().iter();
+        let confirmed = tracks.filter(|track| track.state == State::Confirmed);
+        let place = |track: &Track| {
+            let (last, next) = (self.last.get(&track.id)?, track.predictions().next()?);
+            Some(view.predicted(last, next, 1.0)?.bbox)
+        };
+        confirmed.filter_map(place).collect()
+    }
+
     fn missed(&self, view: &View, expected: &BTreeMap<u32, Prediction>) -> Vec<Person> {
         let tracks = self.tracker.tracks().iter();
         let missed = tracks.filter(|track| {
             track.state == State::Confirmed && (1..=self.max_predicted).contains(&track.unseen)
         });
-        let person = |track: &crate::tracking::phalp::track::Track| {
+        let person = |track: &Track| {
             let (last, prediction) = (self.last.get(&track.id)?, expected.get(&track.id)?);
             let decay = TrackerConfig::default().decay_frames;
             let confidence = (-(track.unseen as f32) / decay).exp();
@@ -156,6 +170,7 @@ impl View {
             place: Place::measured(root, [x, y, z].map(f64::from)),
             embedding: Vec::new().into(),
             texture: sighting.texture.clone(),
+            begins: person.source != Source::Recovered,
         }
     }
 

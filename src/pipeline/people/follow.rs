@@ -419,6 +419,7 @@ fn observation(pose: &Pose, photo: bool) -> Observation {
         score: (0.5 * pose.quality() * votes / INSTANT_QUALITY)
             .max(if sure { 0.5 } else { 0.0 })
             .min(1.0),
+        begins: true,
         keypoints: pose.points(),
         joints: pose.landmarks.world.to_vec(),
     }

@@ -45,4 +45,6 @@ pub struct Detection {
     pub embedding: Arc<[f32]>,
     /// Appearance as a map over the body's surface.
     pub texture: Option<Arc<Texture>>,
+    /// Whether it may be somebody new; otherwise it counts only as somebody known.
+    pub begins: bool,
 }

@@ -58,8 +58,8 @@ pub struct Step {
     /// `[tracks, detections]`, row-major; `Config::most` plus a little where there is no match. Without
     /// [`Config::every_cost`], pairs that cannot change the assignment may have less than their cost.
     pub costs: Vec<f64>,
-    /// The track's id of each detection, those that begin here among them.
-    pub owners: Vec<u32>,
+    /// The track's id of each detection, those that begin here among them; `None`: nobody's.
+    pub owners: Vec<Option<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl Tracker {
         for &(track, detection) in &step.matches {
             let track = &mut next.tracks[track];
             track.see(&next.config, detections[detection].clone(), cut);
-            step.owners[detection] = track.id;
+            step.owners[detection] = Some(track.id);
         }
         for &track in &step.unmatched_tracks {
             next.tracks[track].miss(&next.config);
@@ -107,9 +107,12 @@ impl Tracker {
         next.tracks.retain(|track| track.state != State::Ended);
         next.predict(networks).await?;
         for &detection in &step.unmatched_detections {
+            if !detections[detection].begins {
+                continue;
+            }
             let track = Track::begin(next.next_id, &next.config, detections[detection].clone());
             next.tracks.push(track);
-            step.owners[detection] = next.next_id;
+            step.owners[detection] = Some(next.next_id);
             next.next_id += 1;
         }
         *self = next;
@@ -255,7 +258,7 @@ impl Tracker {
             unmatched_tracks: seats.iter().enumerate().filter_map(lone).collect(),
             unmatched_detections: (0..detections).filter(|d| !taken.contains(d)).collect(),
             costs: costs.to_vec(),
-            owners: vec![0; detections],
+            owners: vec![None; detections],
         }
     }
 }

@@ -37,6 +37,7 @@ fn person(time: i64, x: f64, shade: f32) -> Detection {
             colour: vec![shade; 3],
             seen: vec![true],
         })),
+        begins: true,
     }
 }
 
@@ -96,10 +97,10 @@ fn who_looks_alike_is_told_apart_by_texture() {
     let mut networks = Counting::default();
     let people = [person(0, 0.5, 0.0), person(0, 0.501, 3.0)];
     let first = wait(tracker.step(&people, false, &mut networks)).unwrap();
-    assert_eq!(first.owners, [1, 2]);
+    assert_eq!(first.owners, [Some(1), Some(2)]);
     let changed = [person(1, 0.501, 0.0), person(1, 0.5, 3.0)];
     let second = wait(tracker.step(&changed, false, &mut networks)).unwrap();
-    assert_eq!(second.owners, [1, 2]);
+    assert_eq!(second.owners, [Some(1), Some(2)]);
 }
 
 #[test]
@@ -113,5 +114,19 @@ fn a_network_that_fails_leaves_everything_as_it_was() {
     assert_eq!((tracker.tracks().len(), tracker.tracks()[0].age), (1, 1));
     networks.fails = false;
     let step = wait(tracker.step(&next, false, &mut networks)).unwrap();
-    assert_eq!(step.owners, [1]);
+    assert_eq!(step.owners, [Some(1)]);
+}
+
+#[test]
+fn a_second_look_finds_nobody_new() {
+    let mut tracker = Tracker::new(Config::default());
+    let mut networks = Counting::default();
+    wait(tracker.step(&[person(0, 0.5, 0.0)], false, &mut networks)).unwrap();
+    let again = |time, x| Detection {
+        begins: false,
+        ..person(time, x, 0.0)
+    };
+    let step = wait(tracker.step(&[again(1, 0.5), again(1, 0.9)], false, &mut networks)).unwrap();
+    assert_eq!(step.owners, [Some(1), None]);
+    assert_eq!(tracker.tracks().len(), 1);
 }
