@@ -117,7 +117,8 @@ pub struct Person {
     pub mesh: Option<Mesh>,
 }
 
-/// Everything about one frame. A bad frame has `error` and `errorCode` and no persons.
+/// Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
+/// are being followed, as `predicted`.
 #[napi(object, object_from_js = false)]
 pub struct PoseResult {
     /// As given; NaN where it was not a number.

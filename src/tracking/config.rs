@@ -1,8 +1,10 @@
 //! Every constant of the tracker, with what it does.
 
+use serde::{Deserialize, Serialize};
+
 /// How people are followed. Sizes and distances are in body sizes (the square root of the area of
 /// a person's joints in the image: about 0.6 of a standing person's height).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrackerConfig {
     /// One observation of at least this score starts a confirmed track.
     pub instant_score: f32,

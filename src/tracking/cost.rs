@@ -96,6 +96,13 @@ pub(super) fn likeness(a: &Observation, b: &Observation) -> f32 {
     }
 }
 
+/// Whether two people of one frame are so much in one place that they are most likely one.
+pub fn coincide(config: &TrackerConfig, a: &Observation, b: &Observation) -> bool {
+    let (from, to) = (a.root(), b.root());
+    let apart = (to[0] - from[0]).hypot(to[1] - from[1]) / a.size().max(f64::MIN_POSITIVE);
+    apart <= config.shadow_distance || likeness(a, b) >= config.shadow_similarity
+}
+
 /// Whether a young track seen in this frame may be a second pose of an older one.
 pub(super) fn is_double(config: &TrackerConfig, older: &Tracklet, young: &Tracklet) -> bool {
     let (a, b) = (older.motion.position(), young.motion.position());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::tracking::assignment::assign;
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::cost::{is_double, likeness, pair_cost};
@@ -15,7 +17,7 @@ const NOMINAL_INTERVAL: f64 = 1.0 / 30.0;
 ///
 /// Deterministic: the same frames give the same records, and a clone goes on exactly as its
 /// original would.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tracker {
     config: TrackerConfig,
     /// By ascending id.
@@ -26,6 +28,8 @@ pub struct Tracker {
     clock: f64,
     /// As the caller gave it.
     last_time: Option<f64>,
+    /// Width and height of the last frame, pixels.
+    frame: (f32, f32),
     /// For how many frames in a row two tracks have looked like one person.
     alike: BTreeMap<(u32, u32), u32>,
 }
@@ -39,6 +43,7 @@ impl Tracker {
             frames: 0,
             clock: 0.0,
             last_time: None,
+            frame: (0.0, 0.0),
             alike: BTreeMap::new(),
         }
     }
@@ -54,11 +59,12 @@ impl Tracker {
         frame: (f32, f32),
         observations: &[Observation],
     ) -> Vec<Record> {
+        self.frame = frame;
         self.clock = self.clock_at(time_s);
         if time_s.is_finite() {
             self.last_time = Some(time_s);
         }
-        self.frames += 1;
+        self.frames = self.frames.saturating_add(1);
 
         let free = self.match_tracks(observations);
         self.tracks
@@ -71,6 +77,21 @@ impl Tracker {
             .iter()
             .map(|t| t.record(&self.config, self.clock, frame))
             .collect()
+    }
+
+    /// The next frame could not be looked at; it is taken to be as large as the last.
+    pub fn update_unseen(&mut self, time_s: f64) -> Vec<Record> {
+        self.update(time_s, self.frame, &[])
+    }
+
+    /// Width and height of the last frame, pixels; nothing before the first.
+    pub fn frame(&self) -> (f32, f32) {
+        self.frame
+    }
+
+    /// Forgets everybody but one.
+    pub fn keep_only(&mut self, id: u32) {
+        self.tracks.retain(|track| track.id() == id);
     }
 
     /// Everybody being followed, by ascending id.
@@ -172,7 +193,12 @@ impl Tracker {
                     continue;
                 }
                 let pair = (older.id(), younger.id());
-                let frames = self.alike.get(&pair).copied().unwrap_or(0) + 1;
+                let frames = self
+                    .alike
+                    .get(&pair)
+                    .copied()
+                    .unwrap_or(0)
+                    .saturating_add(1);
                 if frames >= self.config.merge_frames {
                     merges.push(pair);
                 } else {
@@ -192,7 +218,7 @@ impl Tracker {
         }
         // Somebody hidden behind another is not that other. Only who was started while the older
         // one was missed can be the older one, found again.
-        let since = self.frames - u64::from(older.misses());
+        let since = self.frames.saturating_sub(u64::from(older.misses()));
         if older.matched().is_none() && younger.born() <= since {
             return false;
         }
@@ -246,6 +272,10 @@ mod scene;
 #[cfg(test)]
 #[path = "tracker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tracker_long_tests.rs"]
+mod long_tests;
 
 #[cfg(test)]
 #[path = "tracker_doubt_tests.rs"]

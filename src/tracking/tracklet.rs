@@ -1,11 +1,13 @@
 //! One person being followed: last sight, motion, and how long since.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::motion::Motion;
 use crate::tracking::observation::{Observation, Origin, Record};
 
 /// A person being followed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tracklet {
     id: u32,
     age: u32,

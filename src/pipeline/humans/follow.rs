@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::person::Sighting;
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::{BLAZEPOSE33_BODY, KeypointSet};
@@ -13,7 +15,7 @@ use crate::tracking::observation::{Observation, Origin, Record};
 use crate::tracking::tracker::Tracker;
 
 /// The memory of a clip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clip {
     /// A frame by itself.
     photo: bool,
@@ -63,6 +65,18 @@ impl Clip {
             told.extend(self.describe(&record, seen));
         }
         told
+    }
+
+    /// A frame that could not be read: time passes, and everybody is told from memory.
+    pub fn miss(&mut self, time_s: f64) -> Vec<Person> {
+        if self.photo {
+            return Vec::new();
+        }
+        let records = self.tracker.update_unseen(time_s);
+        self.last
+            .retain(|id, _| records.iter().any(|record| record.track_id == *id));
+        let told = records.iter().filter_map(|r| self.describe(r, None));
+        told.collect()
     }
 
     fn describe(&mut self, record: &Record, seen: Option<Person>) -> Option<Person> {

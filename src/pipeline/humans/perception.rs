@@ -27,7 +27,7 @@ use crate::pipeline::config::{DetectorChoice, EngineConfig, Precision, Preset, W
 use crate::pipeline::control::JobControl;
 use crate::pipeline::device::{device, fastest};
 use crate::pipeline::error::{EngineError, KEYPOINT_SET, MODEL_FILE};
-use crate::pipeline::perception::{ClipSettings, FrameView, ModelState, Perception};
+use crate::pipeline::perception::{Blind, ClipSettings, FrameView, ModelState, Perception};
 use crate::pipeline::plan::machine::Machine;
 use crate::pipeline::plan::report::{Component, Plan, Residence};
 use crate::pipeline::plan::sizes::{ModelSize, Network as Kind, Sizes};
@@ -362,6 +362,7 @@ impl Perception for Humans {
     type Worker = ();
     type Sightings = Vec<Sighting>;
     type State = Clip;
+    type Trace = ();
 
     const LONE_FRAME_IS_PHOTO: bool = true;
 
@@ -402,6 +403,14 @@ impl Perception for Humans {
         Ok(people)
     }
 
+    fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {
+        state.miss(frame.time_s)
+    }
+
+    fn max_predicted(&self) -> u32 {
+        self.max_predicted
+    }
+
     async fn embody(
         &self,
         ctl: &JobControl,
@@ -429,6 +438,10 @@ impl Perception for Humans {
 
     fn version(&self) -> String {
         self.version.clone()
+    }
+
+    fn keypoints(&self) -> &'static str {
+        self.shape.set().as_str()
     }
 
     fn device(&self) -> String {
