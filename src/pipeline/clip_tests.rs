@@ -71,7 +71,11 @@ fn a_snapshot_waits_its_turn_and_leaves_the_clip_alone() {
         let first = clip.process(&ctl, frames(0..3, SLOW));
         let snapshot = clip.snapshot(&ctl);
         let second = clip.process(&ctl, frames(3..5, FINE));
-        let (first, bytes, second) = tokio::join!(first, snapshot, second);
+        // Each was begun when it was made; they run to their ends in any order.
+        let first = tokio::spawn(first);
+        let second = tokio::spawn(second);
+        let bytes = snapshot.await;
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
         assert!(first.is_ok());
         let resumed = engine.resume_clip(&bytes.unwrap()).unwrap();
         let again = resumed.process(&ctl, frames(3..5, FINE)).await.unwrap();

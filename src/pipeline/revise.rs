@@ -10,8 +10,9 @@ use crate::tracking::bones::BoneLengths;
 use crate::tracking::infill::{Gap, Posture};
 use crate::tracking::lead::Lead;
 
-/// Seconds between the two sights that a velocity is taken from: neighbours tremble too much.
-const BASELINE: f64 = 0.08;
+/// So many sights beside each edge of a gap, and of so many seconds from it, say how it is crossed.
+const BESIDE: usize = 5;
+const BESIDE_SECONDS: f64 = 0.3;
 /// Frames after which an interpolated record, counted to the nearer side, is worth 1/e: about so
 /// many are within 150 mm of the truth (scripts/eval_gaps.mjs, docs/results.md).
 const DECAY_FRAMES: f64 = 10.0;
@@ -226,14 +227,16 @@ fn gaps(seen: &[Sight], results: &[FrameResult], clip: &Order) -> Vec<(usize, Pe
         if between.is_empty() || !clip.same_shot(last, next) {
             continue;
         }
-        let before = seen[..index].iter().rev();
+        let near = |sight: &&Sight, edge: &Sight, place: usize| {
+            let away = (sight.time - edge.time).abs();
+            away <= BESIDE_SECONDS && clip.same_shot(clip.place(sight.frame), place)
+        };
+        let before = seen.get(..index).unwrap_or_default().iter().rev();
+        let before = before.take(BESIDE).take_while(|s| near(s, from, last));
         let after = seen.get(index + 2..).unwrap_or_default().iter();
-        let edges = Edges::new(
-            baseline(before, from.time).map(|s| posture(&s.person, s.time)),
-            from,
-            to,
-            baseline(after, to.time).map(|s| posture(&s.person, s.time)),
-        );
+        let after = after.take(BESIDE).take_while(|s| near(s, to, next));
+        let others = before.chain(after).map(|s| posture(&s.person, s.time));
+        let edges = Edges::new(from, to, others.collect());
         for (step, &frame) in between.iter().enumerate() {
             let nearer = (step + 1).min(between.len() - step);
             filled.push((frame, edges.person(results[frame].time_s, nearer)));
@@ -343,48 +346,25 @@ fn guess(first: &Person, [dx, dy]: [f32; 2], confidence: f32) -> Person {
     }
 }
 
-/// The first sight far enough away to tell a velocity, or the farthest there is nearby.
-fn baseline<'a>(sights: impl Iterator<Item = &'a Sight>, time: f64) -> Option<&'a Sight> {
-    let mut best = None;
-    for sight in sights {
-        let away = (sight.time - time).abs();
-        if away > 3.0 * BASELINE {
-            break;
-        }
-        best = Some(sight);
-        if away >= BASELINE {
-            break;
-        }
-    }
-    best
-}
-
 /// Both sides of a gap.
 struct Edges<'a> {
-    before: Option<Posture>,
     from: (&'a Person, Posture),
     to: (&'a Person, Posture),
-    after: Option<Posture>,
+    others: Vec<Posture>,
     bones: BoneLengths,
 }
 
 impl<'a> Edges<'a> {
-    fn new(
-        before: Option<Posture>,
-        from: &'a Sight,
-        to: &'a Sight,
-        after: Option<Posture>,
-    ) -> Self {
+    fn new(from: &'a Sight, to: &'a Sight, others: Vec<Posture>) -> Self {
         let mut bones = BoneLengths::new();
         for person in [&from.person, &to.person] {
             let joints = person.joints3d.as_deref().unwrap_or_default();
             bones.observe(joints, &vec![1.0; joints.len()]);
         }
         Self {
-            before,
             from: (&from.person, posture(&from.person, from.time)),
             to: (&to.person, posture(&to.person, to.time)),
-            after,
+            others,
             bones,
         }
     }
@@ -392,10 +372,9 @@ impl<'a> Edges<'a> {
     /// `frames` from the nearer side.
     fn person(&self, time: f64, frames: usize) -> Person {
         let gap = Gap {
-            before: self.before.as_ref(),
             from: &self.from.1,
             to: &self.to.1,
-            after: self.after.as_ref(),
+            others: &self.others,
         };
         let confidence = (-(frames as f64) / DECAY_FRAMES).exp() as f32;
         let mut person = read(self.from.0, &gap.at(time));

@@ -81,6 +81,21 @@ pub(super) fn pair_cost(
     cost.is_finite().then_some(cost)
 }
 
+/// The cost of saying that a track just believed is somebody who was lost; `None` where it is out of
+/// the question.
+pub(super) fn recall_cost(
+    config: &TrackerConfig,
+    lost: &Tracklet,
+    found: &Tracklet,
+    time_s: f64,
+) -> Option<f64> {
+    let expected = lost.expected(config, time_s);
+    let (from, to) = (expected.root(), found.last().root());
+    let distance = (to[0] - from[0]).hypot(to[1] - from[1]) / lost.motion.size();
+    let cost = pair_cost(config, lost, &expected, found.last(), time_s)?;
+    (distance <= config.lost_distance && cost <= config.lost_cost).then_some(cost)
+}
+
 /// How alike two people of one frame are, for telling doubles; 0 where nothing compares.
 pub(super) fn likeness(a: &Observation, b: &Observation) -> f32 {
     match pose_similarity(

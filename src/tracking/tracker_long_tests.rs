@@ -40,7 +40,10 @@ fn memory_is_as_large_after_a_hundred_thousand_frames_as_after_a_thousand() {
     assert!(early > 0 && late <= early + early / 4, "{early} {late}");
     assert!(most_tracks <= 20, "{most_tracks}");
     let next = tracker.update(100_000.0 / FPS, FRAME, &[]);
-    assert!(next.iter().all(|record| record.track_id > 100), "people came and went");
+    assert!(
+        next.iter().all(|record| record.track_id > 100),
+        "people came and went"
+    );
 }
 
 #[test]
@@ -74,4 +77,47 @@ fn a_frame_that_cannot_be_looked_at_is_one_in_which_nobody_is_seen() {
         assert_eq!(unseen.update_unseen(time), want);
     }
     assert_eq!(unseen.live().count(), 0, "nobody is guessed for ever");
+}
+
+/// Somebody seen, not seen for `gap` frames, and seen again `jump` sizes from where they were: their
+/// number before and after.
+fn found_again(gap: u32, jump: f64, config: TrackerConfig) -> (u32, u32) {
+    let mut tracker = Tracker::new(config);
+    let mut dice = Dice(3);
+    let mut last = (0, 0);
+    for n in 0..60 + gap {
+        let seen = n < 40 || n >= 40 + gap;
+        let x = 500.0 + if n < 40 { 0.0 } else { jump * 120.0 };
+        let figure = Figure::walker(x, 200.0, f64::from(n) * 0.2, 0.0);
+        let people: Vec<Observation> = seen
+            .then(|| figure.seen(&mut dice, 0.015))
+            .into_iter()
+            .collect();
+        let records = tracker.update(f64::from(n) / FPS, FRAME, &people);
+        if let [only] = &records[..]
+            && only.confirmed
+            && seen
+        {
+            last = (if n < 40 { only.track_id } else { last.0 }, only.track_id);
+        }
+    }
+    last
+}
+
+#[test]
+fn who_was_lost_not_long_ago_is_known_again() {
+    let usual = TrackerConfig::default;
+    for gap in [5, 30, 31, 40, 55] {
+        assert_eq!(found_again(gap, 0.5, usual()), (1, 1), "{gap} frames");
+    }
+    let (before, after) = found_again(70, 0.5, usual());
+    assert_ne!(before, after, "after so long it may be anybody");
+    let (before, after) = found_again(45, 4.0, usual());
+    assert_ne!(before, after, "so far away it is somebody else");
+    let forgetful = TrackerConfig {
+        lost_frames: 0,
+        ..usual()
+    };
+    let (before, after) = found_again(40, 0.5, forgetful);
+    assert_ne!(before, after);
 }
