@@ -218,7 +218,10 @@ export interface PlanStep {
   needs: Array<PlannedNeed>
 }
 
-/** Everything about one frame. A bad frame has `error` and `errorCode` and no persons. */
+/**
+ * Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
+ * are being followed, as `predicted`.
+ */
 export interface PoseResult {
   /** As given; NaN where it was not a number. */
   frameNumber: number
@@ -510,7 +513,8 @@ export interface ClipOptions {
    * 'interpolated'` (rotations and bones, not points of the surface, follow a curve that leaves and
    * arrives with the velocity seen there), and sights from before a person was believed are told.
    * Of a call on an engine that is the answer; of a clip, see `PoseClip.finish`. What was seen is
-   * never changed. @default 'online'
+   * never changed. People are looked for backward from where they were first, or again, seen, at most
+   * `maxPredicted` frames and never across a cut. @default 'online'
    */
   mode?: 'online' | 'offline'
 }
@@ -523,7 +527,20 @@ export interface ClipCallOptions extends CallOptions {
 
 export interface ProcessOptions extends CallOptions, ClipOptions {}
 
-export interface StreamOptions extends Omit<ProcessOptions, 'mode'> {
+export interface ClipStart extends ClipOptions {
+  /**
+   * What `clip.snapshot()` gave: the clip goes on where that was taken, with the settings it was opened
+   * with, so that no other option may stand beside it. The engine must have the same model and
+   * keypoints.
+   */
+  snapshot?: Uint8Array
+}
+
+/**
+ * With `mode: 'offline'` the results come when the source has ended, gone over again; until then they are
+ * kept, without meshes, which are posed anew.
+ */
+export interface StreamOptions extends ProcessOptions {
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
 }
@@ -542,6 +559,12 @@ export interface VideoOptions extends CallOptions {
   tracking?: boolean
   /** Meshes in the results, of a model that has them. @default true */
   mesh?: boolean
+  /**
+   * `offline`: results come when the whole video was read, gone over again, as with `ClipOptions.mode`; kept
+   * until then without meshes. For `overlay` and `onFrame` the video is read a second time; `onProgress`
+   * tells of the first. @default 'online'
+   */
+  mode?: 'online' | 'offline'
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
   /**
@@ -758,6 +781,15 @@ export declare class PoseClip {
    * @throws `ERR_POSE4D_INVALID_ARGUMENT` for a clip that is not `offline`
    */
   finish(options?: CallOptions): Promise<PoseResult[]>
+  /**
+   * The whole memory of the clip after the calls made so far, its summary included: with
+   * `engine.openClip({ snapshot })`, also of another process, the clip goes on and comes to the same
+   * results to the bit as if it had not been interrupted (same configuration and machine). Of an offline
+   * clip also the results so far and its last frames as they came. The clip itself stays as it is.
+   *
+   * @throws `ERR_POSE4D_CLOSED` once the engine is closed
+   */
+  snapshot(options?: CallOptions): Promise<Uint8Array>
 }
 
 /** A loaded model. Made by `createEngine`. */
@@ -766,10 +798,14 @@ export declare class PoseEngine {
   /** One result per frame, in the order given; the frames are a clip of their own. */
   processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
   /** A clip that goes on from call to call. */
-  openClip(options?: ClipOptions): PoseClip
+  /**
+   * @throws `ERR_POSE4D_SNAPSHOT` for a `snapshot` that is damaged, of another version, or of a clip with
+   * another model or keypoints
+   */
+  openClip(options?: ClipStart): PoseClip
   /**
    * One result per frame, in order, as they come; the source is read only as fast as results are
-   * taken. Leaving the loop early ends the work.
+   * taken. Leaving the loop early ends the work. With `mode: 'offline'` all results come at the end.
    */
   stream(
     frames: AsyncIterable<Frame> | Iterable<Frame> | ReadableStream<Frame>,

@@ -117,3 +117,30 @@ test('a clip of images becomes a video at its rate', needsFfmpeg, async () => {
     [0, 80, 160, 240, 320],
   )
 })
+
+test('--mode offline: of a video or a clip of images, not of photos', needsFfmpeg, async () => {
+  const [online, offline] = [inFolder('online.jsonl'), inFolder('offline.jsonl')]
+  assert.equal((await run(CLIP, '--out', online)).code, 0)
+  const { code, stderr, stdout } = await run(CLIP, '--mode', 'offline', '--out', offline)
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /45 frames/)
+  const frames = (path) =>
+    readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ frameNumber }) => frameNumber !== undefined)
+  const [a, b] = [frames(online), frames(offline)]
+  assert.equal(b.length, 45)
+  const records = (list) => list.flatMap(({ persons }) => persons).length
+  assert.ok(records(b) >= records(a), 'what was told online is told offline')
+  const refused = await run(CLIP, '--mode', 'later')
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /--mode/)
+  const photo = fileURLToPath(new URL('../examples/sample.jpg', import.meta.url))
+  const photos = await run(photo, '--mode', 'offline')
+  assert.equal(photos.code, 2)
+  assert.match(photos.stderr, /--clip/)
+  const clip = await run(photo, photo, '--clip', '--mode', 'offline', '--out', inFolder('c.jsonl'))
+  assert.equal(clip.code, 0, clip.stderr)
+})

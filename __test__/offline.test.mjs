@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
 import { createEngine } from '../index.mjs'
 import { humansCache, SEES } from './helpers/humans.mjs'
-import { sample } from './helpers/images.mjs'
+import { raw, rawFrames, sample } from './helpers/images.mjs'
 import { measured } from './helpers/results.mjs'
 
 const code = (name) => ({ name: 'Pose4DError', code: `ERR_POSE4D_${name}` })
@@ -62,7 +62,7 @@ test('hidden and broken frames are filled from both sides', async () => {
     'detected',
     'predicted',
     'predicted',
-    '',
+    'predicted',
     'predicted',
   ])
 })
@@ -81,13 +81,54 @@ test('a clip answers at once, and finish() goes over all of it', async () => {
   assert.deepEqual(await clip.finish(), [], 'the next finish() is of what comes after')
 })
 
+test('a stream comes to the same once its source has ended', async () => {
+  const whole = await engine.processFrames(frames(), { mode: 'offline' })
+  const log = []
+  async function* source() {
+    for (const frame of frames()) {
+      log.push(frame.frameNumber)
+      yield frame
+    }
+    log.push('end')
+  }
+  const results = []
+  for await (const result of engine.stream(source(), { mode: 'offline', maxInFlight: 2 })) {
+    if (results.length === 0) assert.equal(log.at(-1), 'end')
+    results.push(result)
+  }
+  assert.deepEqual(results.map(measured), whole.map(measured))
+  assert.equal(engine.health().queuedFrames, 0)
+  for await (const _ of engine.stream([], { mode: 'offline' })) assert.fail('nothing was given')
+})
+
+test('an offline stream ends with its signal, its source and its consumer', async () => {
+  const controller = new AbortController()
+  const endless = async function* () {
+    for (let frameNumber = 0; ; frameNumber++) {
+      if (frameNumber === 20) controller.abort(new Error('enough'))
+      yield { ...raw(frameNumber) }
+    }
+  }
+  const options = { mode: 'offline', signal: controller.signal }
+  await assert.rejects(async () => {
+    for await (const _ of engine.stream(endless(), options));
+  }, /enough/)
+  await assert.rejects(async () => {
+    const broken = async function* () {
+      yield raw(0)
+      throw new Error('the source broke')
+    }
+    for await (const _ of engine.stream(broken(), { mode: 'offline' }));
+  }, /the source broke/)
+  for await (const { frameNumber } of engine.stream(rawFrames(0, 9), { mode: 'offline' })) {
+    if (frameNumber === 3) break
+  }
+  assert.equal(engine.health().queuedFrames, 0)
+})
+
 test('where there is nothing to go over, that is said', async () => {
   await assert.rejects(engine.openClip().finish(), code('INVALID_ARGUMENT'))
   assert.throws(() => engine.openClip({ mode: 'later' }), code('INVALID_ARGUMENT'))
-  const stream = engine.stream([], { mode: 'offline' })
-  await assert.rejects(async () => {
-    for await (const _ of stream);
-  }, code('INVALID_ARGUMENT'))
   const clip = engine.openClip({ mode: 'offline' })
   await assert.rejects(clip.finish({ mesh: true }), code('INVALID_ARGUMENT'))
   await assert.rejects(clip.finish({ signal: AbortSignal.abort() }), { name: 'AbortError' })
@@ -127,6 +168,11 @@ test('a body between two sights is posed anew, mesh and all', async () => {
         }
       }
     }
+    const streamed = []
+    for await (const result of humans.stream(frames(boxes), { mode: 'offline' }))
+      streamed.push(measured(result))
+    // Meshes are not kept until the end but posed anew: the same to the bit.
+    assert.deepEqual(streamed, offline.map(measured))
     const bare = await humans.processFrames(frames(boxes), { mode: 'offline', mesh: false })
     assert.ok(bare.every(({ persons }) => persons.every(({ mesh }) => mesh === undefined)))
   } finally {

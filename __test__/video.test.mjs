@@ -445,3 +445,63 @@ test('no ffmpeg: a clear error, and how to get it', async () => {
   assert.match(message, /Video needs `ffprobe`.*Install it: /)
   assert.ok(!existsSync(join(folder, 'ffprobe')))
 })
+
+test(
+  'offline: all frames at the end, broken ones filled in, drawn from a second reading',
+  needsFfmpeg,
+  async () => {
+    const people = await createEngine({ model: 'blazepose' })
+    try {
+      const broken = inFolder('offline-broken.mp4')
+    breakPacket(CLIP, 20, broken)
+      const run = async (options) => {
+        const video = people.processVideo(broken, options)
+        const results = []
+        for await (const result of video) results.push(result)
+        return { results, summary: video.summary() }
+      }
+      const online = await run({})
+      const progress = []
+      const pictures = []
+      const drawn = inFolder('offline.mkv')
+      const offline = await run({
+        mode: 'offline',
+        overlay: drawn,
+        onProgress: ({ frame }) => progress.push(frame),
+        onFrame: ({ frameNumber, pixels, width, height }, result) => {
+          assert.equal(progress.length, online.results.length, 'all were followed before')
+          assert.equal(result.frameNumber, frameNumber)
+          pictures.push(pixels?.length === width * height * 3)
+        },
+      })
+      assert.deepEqual(numbers(offline.results), numbers(online.results))
+      assert.deepEqual(times(offline.results), times(online.results))
+      assert.deepEqual(
+        progress,
+        upTo(online.results.length).map((n) => n + 1),
+      )
+      assert.equal(pictures.length, online.results.length)
+      assert.equal(frameTimes(drawn).length, online.results.length)
+      const bad = offline.results.filter(({ errorCode }) => errorCode)
+      assert.ok(bad.length > 0 && bad.length < 20)
+      const isSeen = ({ source }) => source === 'detected' || source === 'recovered'
+      for (const { frameNumber, errorCode, persons } of bad) {
+        assert.equal(errorCode, 'ERR_POSE4D_VIDEO_FRAME')
+        assert.ok(persons.length > 0, `frame ${frameNumber} is covered`)
+        assert.ok(persons.every((person) => !isSeen(person)))
+        const before = online.results[frameNumber].persons
+        assert.ok(before.length > 0 && before.every(({ source }) => source === 'predicted'))
+      }
+      assert.ok(
+        offline.results.some(({ persons }) => persons.some((p) => p.source === 'interpolated')),
+      )
+      assert.ok(offline.summary.complete && offline.summary.holds)
+      assert.equal(offline.summary.framesFailed, bad.length)
+      // Left early, it ends properly.
+      for await (const _ of people.processVideo(CLIP, { mode: 'offline', onFrame: () => {} })) break
+      assert.equal(people.health().queuedFrames, 0)
+    } finally {
+      await people.close()
+    }
+  },
+)

@@ -109,6 +109,11 @@ export const process_ = {
       text: 'of the camera, in pixels (default: assumed from the size)',
     },
     smooth: { type: 'boolean', text: 'smooth keypoints and joints over time (one-euro filter)' },
+    mode: {
+      type: 'string',
+      value: 'name',
+      text: 'online (default), or offline: gaps filled from both sides once all is read; of a clip or video',
+    },
     clip: { type: 'boolean', text: 'images are consecutive frames of one clip, in natural order' },
     every: { type: 'string', value: 'n', text: 'take every nth frame of a video' },
     start: {
@@ -156,6 +161,7 @@ function readSettings(values) {
     end: time(values, 'end'),
     every: number(values, 'every', { min: 1, max: 1e6, integer: true }) ?? 1,
     fps: number(values, 'fps', { min: 0.01, max: 1000 }),
+    mode: choice(values, 'mode', ['online', 'offline']),
   }
   if (settings.end !== undefined && settings.end <= settings.start)
     throw new UsageError('`--end` must be later than `--start`.')
@@ -319,7 +325,8 @@ async function pump(engine, source, sinks, interrupt, mesh) {
       if (draws) await overlay.write(frame, result)
     }
     const onFrame = draws || sinks.thumbnails ? drawn : undefined
-    const options = { signal, mesh, overlay, onFrame }
+    const onTaken = () => progress.tick({})
+    const options = { signal, mesh, overlay, onFrame, onTaken }
     for await (const { result, extra } of source.results(engine, options)) {
       const name = source.nameOf(result)
       summary.add(result, name, extra)
@@ -328,7 +335,7 @@ async function pump(engine, source, sinks, interrupt, mesh) {
         progress.clear()
         sinks.photo(photoText(name, result))
       }
-      progress.tick({ failed: Boolean(result.errorCode) })
+      if (!source.offline) progress.tick({ failed: Boolean(result.errorCode) })
     }
     complete = !interrupt.aborted
     summary.complete = complete

@@ -15,19 +15,23 @@ export async function openSource(inputs, settings, values) {
   const useless = ['start', 'end', 'every'].find((name) => values[name] !== undefined)
   if (useless) throw new UsageError(`\`--${useless}\` is for video.`)
   const clip = inputs.kind === 'clip'
+  if (!clip && settings.mode !== undefined)
+    throw new UsageError('`--mode` is for video, or for images with `--clip`.')
+  const offline = settings.mode === 'offline'
   if (!clip && settings.fps !== undefined)
     throw new UsageError('`--fps` is for video, or for images with `--clip`.')
   const fps = settings.fps ?? IMAGE_CLIP_FPS
   const names = inputs.names ?? inputs.paths
-  async function* frames() {
+  async function* frames(onRead) {
     for (const [frameNumber, imagePath] of inputs.paths.entries()) {
+      if (offline && frameNumber > 0) onRead()
       yield { frameNumber, imagePath, ...(clip && { timestampMs: (1000 * frameNumber) / fps }) }
     }
   }
-  async function* results(engine, { signal, mesh, onFrame }) {
-    const rate = clip && { fps }
+  async function* results(engine, { signal, mesh, onFrame, onTaken }) {
+    const rate = clip && { fps, mode: settings.mode }
     const options = { signal, mesh, tracking: clip, ...rate }
-    for await (const result of engine.stream(frames(), options)) {
+    for await (const result of engine.stream(frames(onTaken), options)) {
       const { frameNumber } = result
       const imagePath = inputs.paths[frameNumber]
       const time = clip && { timestampMs: (1000 * frameNumber) / fps }
@@ -37,6 +41,7 @@ export async function openSource(inputs, settings, values) {
   }
   return {
     results,
+    offline,
     tracking: clip,
     total: names.length,
     fps: clip ? fps : undefined,
@@ -54,9 +59,15 @@ async function videoSource({ path, name, signal }, settings) {
       `\`--start\` is ${settings.start} s, but ${name} lasts ${video.seconds.toFixed(2)} s.`,
     )
   }
-  async function* results(engine, { signal, mesh, overlay, onFrame }) {
+  const offline = settings.mode === 'offline'
+  async function* results(engine, { signal, mesh, overlay, onFrame, onTaken }) {
     const drawn = overlay?.videoPath
-    const options = { ...settings, signal, mesh, onFrame, ...(drawn && { overlay: drawn }) }
+    const options = {
+      ...settings,
+      ...{ signal, mesh, onFrame },
+      ...(drawn && { overlay: drawn }),
+      ...(offline && { onProgress: onTaken }),
+    }
     for await (const result of engine.processVideo(path, options)) {
       if (drawn) overlay.wrote = true
       yield { result, extra: { timestampMs: result.timestampMs } }
@@ -64,6 +75,7 @@ async function videoSource({ path, name, signal }, settings) {
   }
   return {
     results,
+    offline,
     tracking: true,
     total: probe.expectedFrames(video, settings),
     fps: video.fps,

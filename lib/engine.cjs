@@ -3,10 +3,11 @@
 
 const { loadNative } = require('./native.cjs')
 const { call } = require('./call.cjs')
-const { fromNative, native } = require('./errors.cjs')
+const { fromNative, invalid, native } = require('./errors.cjs')
 const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
 const { Summary, vertexCount } = require('./summary.cjs')
+const { readNote, writeNote } = require('./snapshot.cjs')
 const { PoseVideo } = require('./video/video.cjs')
 
 /** Frames on their way in a stream beyond those on the workers: decoded, or waiting for it. */
@@ -38,30 +39,65 @@ class PoseClip {
   /** Of an offline clip: as far as it is revised, and the frames from there on. */
   #settled
   #open = []
+  /** Settles when all calls made so far are counted. */
+  #counted = Promise.resolve()
 
-  constructor(key, nativeClip, settings, vertices) {
+  constructor(key, nativeClip, vertices) {
     checkKey(key, 'engine.openClip()')
+    const { fps, mesh, tracking, offline } = nativeClip.settings()
     this.#native = nativeClip
-    this.#settings = { fps: settings?.fps ?? 30, mesh: settings?.mesh ?? true }
-    this.#summary = new Summary({ vertices, tracking: settings?.tracking })
-    if (settings?.mode === 'offline') this.#settled = this.#summary.fork()
+    this.#settings = { fps, mesh }
+    this.#summary = new Summary({ vertices, tracking })
+    if (offline) this.#settled = this.#summary.fork()
+    const note = nativeClip.note()
+    if (note === null) return
+    const { summary, settled, open } = readNote(note, { vertices, tracking })
+    this.#summary = summary
+    this.#settled &&= settled
+    this.#open = open
+  }
+
+  /** What calls come to is counted in the order in which they were made; then `count` has its turn. */
+  #inOrder(answer, count) {
+    const before = this.#counted
+    const done = answer.then(async (results) => {
+      await before
+      return count(results)
+    })
+    this.#counted = done.then(
+      () => before,
+      () => before,
+    )
+    return done
   }
 
   async processFrames(frames, options) {
     const about = given(frames, this.#settings.fps)
-    const results = await call(options, (job, rest) => this.#native.process(job, frames, rest))
     const mesh = options?.mesh ?? this.#settings.mesh
-    this.#summary.addCall(about, results, { mesh })
-    if (this.#settled) for (const frame of about) this.#open.push({ ...frame, mesh })
-    return results
+    const answer = call(options, (job, rest) => this.#native.process(job, frames, rest))
+    return this.#inOrder(answer, (results) => {
+      this.#summary.addCall(about, results, { mesh })
+      if (this.#settled) for (const frame of about) this.#open.push({ ...frame, mesh })
+      return results
+    })
   }
 
   async finish(options) {
-    const results = await call(options, (job, rest) => this.#native.finish(job, rest))
-    this.#settled.addCall(this.#open, results)
-    this.#open = []
-    this.#summary = this.#settled.fork()
-    return results
+    const answer = call(options, (job, rest) => this.#native.finish(job, rest))
+    return this.#inOrder(answer, (results) => {
+      this.#settled.addCall(this.#open, results)
+      this.#open = []
+      this.#summary = this.#settled.fork()
+      return results
+    })
+  }
+
+  async snapshot(options) {
+    const answer = call(options, (job, rest) => this.#native.snapshot(job, rest))
+    return this.#inOrder(answer, (bytes) => {
+      const note = writeNote({ summary: this.#summary, settled: this.#settled, open: this.#open })
+      return native(() => loadNative().binding.sealSnapshot(bytes, note))
+    })
   }
 
   /** Of the calls that were answered; one that rejects leaves no trace in a clip. */
@@ -87,17 +123,41 @@ class PoseEngine {
   }
 
   openClip(options) {
-    const clip = native(() => this.#native.openClip(options))
-    return new PoseClip(KEY, clip, options, () => vertexCount(this.meshFaces))
+    const vertices = () => vertexCount(this.meshFaces)
+    if (options?.snapshot === undefined || options.snapshot === null) {
+      const { snapshot, ...settings } = options ?? {}
+      const given = options === undefined || options === null ? options : settings
+      return new PoseClip(
+        KEY,
+        native(() => this.#native.openClip(given)),
+        vertices,
+      )
+    }
+    const { snapshot, ...others } = options
+    const other = Object.keys(others).find((name) => others[name] !== undefined)
+    if (other)
+      throw invalid(
+        `options.${other}: a clip that goes on from a snapshot has its own settings; leave it out`,
+      )
+    return new PoseClip(
+      KEY,
+      native(() => this.#native.resumeClip(snapshot)),
+      vertices,
+    )
+  }
+
+  #stream(frames, options, watch) {
+    const usual = this.health().threads + READ_AHEAD
+    return stream(this.#native, frames, options, { usual, ...watch })
   }
 
   stream(frames, options) {
-    return stream(this.#native, frames, options, this.health().threads + READ_AHEAD)
+    return this.#stream(frames, options)
   }
 
   processVideo(path, options) {
     return new PoseVideo(path, options, {
-      stream: (frames, rest) => this.stream(frames, rest),
+      stream: (frames, rest, watch) => this.#stream(frames, rest, watch),
       vertices: () => vertexCount(this.meshFaces),
       running: this.#videos,
     })

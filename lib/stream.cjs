@@ -67,11 +67,13 @@ function checkInFlight(maxInFlight, usual) {
 /**
  * @param nativeEngine the addon's engine
  * @param usual frames on their way where the caller does not say
+ * @param onTaken of an offline stream: told after each frame that was followed; waited for
  */
-async function* stream(nativeEngine, frames, options, usual) {
+async function* stream(nativeEngine, frames, options, { usual, onTaken }) {
   const { rest, ...concerns } = split(options)
   const { maxInFlight, ...settings } = rest
   const limit = checkInFlight(maxInFlight, usual)
+  const offline = settings.mode === 'offline'
   const job = new Job(concerns)
   const cleanUps = [() => job.release()]
   let source
@@ -91,8 +93,9 @@ async function* stream(nativeEngine, frames, options, usual) {
           Promise.resolve().then(() => source.next()),
         )
       }
-      if (inFlight > 0 && !next) next = labelled('result', session.next())
-      if (!pull && !next) return
+      if (inFlight > 0 && !next)
+        next = labelled('result', offline ? session.taken() : session.next())
+      if (!pull && !next) break
       const { kind, value, failed, error } = await waiting.first([next, pull].filter(Boolean))
       if (kind === 'aborted') throw error
       if (kind === 'frame') pull = undefined
@@ -102,9 +105,10 @@ async function* stream(nativeEngine, frames, options, usual) {
         throw job.reason(error)
       }
       if (kind === 'result') {
-        if (value === null) return
+        if (value === null || value === false) break
         inFlight--
-        yield value
+        if (offline) await onTaken?.()
+        else yield value
       } else if (value.done) {
         ended = true
         session.end()
@@ -113,6 +117,7 @@ async function* stream(nativeEngine, frames, options, usual) {
         inFlight++
       }
     }
+    if (offline) yield* final(session, job, new Waiting(concerns.signal, cleanUps))
   } finally {
     for (const cleanUp of cleanUps) cleanUp()
     // Not awaited: a source that hangs in next() would hold its consumer here for ever.
@@ -121,6 +126,18 @@ async function* stream(nativeEngine, frames, options, usual) {
         .then(() => source.return?.())
         .catch(() => {})
     }
+  }
+}
+
+/** What an offline stream comes to, once all its frames are followed. */
+async function* final(session, job, waiting) {
+  for (;;) {
+    const next = labelled('result', session.next())
+    const { kind, value, failed, error } = await waiting.first([next])
+    if (kind === 'aborted') throw error
+    if (failed) throw job.reason(error)
+    if (value === null) return
+    yield value
   }
 }
 

@@ -43,6 +43,47 @@ function overlap(a, b) {
   return (width * tall) / (area(a) + area(b) - width * tall)
 }
 
+const number = (value) => {
+  if (typeof value === 'number') return value
+  throw new TypeError('a number is missing')
+}
+const numberOrNull = (value) => (value === null || value === undefined ? null : number(value))
+/** JSON has no NaN. */
+const float = (value) => (value === null ? Number.NaN : number(value))
+const list = (value) => {
+  if (Array.isArray(value)) return value
+  throw new TypeError('a list is missing')
+}
+const text = (value) => {
+  if (typeof value === 'string') return value
+  throw new TypeError('a text is missing')
+}
+
+/** Takes over the fields of `saved` that `kinds` names, each checked. */
+function fill(target, saved, kinds) {
+  for (const [name, kind] of Object.entries(kinds)) {
+    const value = saved?.[name]
+    if (value !== undefined) target[name] = kind(value)
+  }
+}
+
+/** The plain fields of a track. */
+const TRACK = {
+  trackId: number,
+  firstIndex: number,
+  firstFrame: number,
+  lastIndex: number,
+  lastFrame: number,
+  records: number,
+  seen: number,
+  gapCount: number,
+  gapFrames: number,
+  longestGap: number,
+  seenIndex: number,
+  seenFrame: numberOrNull,
+  unseenRecords: number,
+}
+
 class Track {
   sources = Object.fromEntries(SOURCES.map((source) => [source, 0]))
   records = 0
@@ -98,6 +139,27 @@ class Track {
     if (this.gaps.length < MOST_LISTED) this.gaps.push(gap)
   }
 
+  /** As plain data; `restore` makes the same of it. */
+  save() {
+    return { ...this, box: this.box && [...this.box] }
+  }
+
+  static restore(saved) {
+    const track = new Track()
+    fill(track, saved, TRACK)
+    track.sources = Object.fromEntries(
+      SOURCES.map((source) => [source, number(saved.sources?.[source])]),
+    )
+    track.gaps = list(saved.gaps).map((gap) => ({
+      after: numberOrNull(gap?.after),
+      before: numberOrNull(gap?.before),
+      frames: number(gap?.frames),
+      records: number(gap?.records),
+    }))
+    track.box = saved.box === null ? null : Float32Array.from(list(saved.box), float)
+    return track
+  }
+
   report() {
     const open = this.gap(this.lastIndex, null)
     const { trackId, firstFrame, lastFrame, records, seen } = this
@@ -126,6 +188,12 @@ class Invariant {
   broken(how) {
     this.violations += 1
     this.first ??= how
+  }
+
+  static restore(saved) {
+    const invariant = new Invariant()
+    fill(invariant, saved, { violations: number, first: text })
+    return invariant
   }
 
   report() {
@@ -188,6 +256,45 @@ class Suspicions {
     this.before = seen
   }
 
+  /** As plain data, tracks by their numbers. */
+  save() {
+    const ids = ({ from, to, ...rest }) => ({ ...rest, from: from.trackId, to: to.trackId })
+    return {
+      takenOver: this.takenOver.map(ids),
+      exchanged: this.exchanged,
+      exchanges: this.exchanges,
+      before: [...this.before].map(([track, box]) => [track.trackId, [...box]]),
+    }
+  }
+
+  static restore(saved, track) {
+    const suspicions = new Suspicions()
+    suspicions.takenOver = list(saved?.takenOver).map((one) => ({
+      from: track(one?.from),
+      to: track(one?.to),
+      apart: number(one.apart),
+      index: number(one.index),
+      frameNumber: number(one.frameNumber),
+      after: numberOrNull(one.after),
+      since: number(one.since),
+    }))
+    suspicions.exchanged = list(saved.exchanged).map((one) => ({
+      kind: 'exchanged',
+      from: number(one?.from),
+      to: number(one?.to),
+      frameNumber: number(one?.frameNumber),
+      frames: 0,
+    }))
+    suspicions.exchanges = number(saved.exchanges)
+    suspicions.before = new Map(
+      list(saved.before).map((pair) => {
+        const [id, box] = list(pair)
+        return [track(id), Float32Array.from(list(box), float)]
+      }),
+    )
+    return suspicions
+  }
+
   report() {
     // Whoever was seen again later was not replaced.
     const taken = this.takenOver.filter(({ from, index }) => from.seenIndex < index)
@@ -243,6 +350,21 @@ const isFiniteArray = (values) => {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false
   return true
 }
+
+/** The plain fields of a summary. */
+const COUNTED = {
+  framesIn: number,
+  framesOut: number,
+  failed: number,
+  refused: number,
+  records: number,
+  index: number,
+  meshes: number,
+  firstFrame: numberOrNull,
+  lastFrame: numberOrNull,
+  lastTime: float,
+}
+const INVARIANTS = ['order', 'count', 'time', 'mesh']
 
 class Summary {
   framesIn = 0
@@ -362,6 +484,34 @@ class Summary {
       if (this.index - track.seenIndex >= SWITCH_FRAMES) this.recent.delete(track)
     for (const track of seen.keys()) this.recent.add(track)
     this.suspicions.frame(seen, frameNumber)
+  }
+
+  /** As plain data; `restore` makes the same of it. */
+  save() {
+    return {
+      ...Object.fromEntries(Object.keys(COUNTED).map((name) => [name, this[name]])),
+      errors: [...this.errors],
+      tracks: [...this.tracks.values()].map((track) => track.save()),
+      recent: [...this.recent].map((track) => track.trackId),
+      suspicions: this.suspicions.save(),
+      invariants: Object.fromEntries(INVARIANTS.map((name) => [name, { ...this[name] }])),
+    }
+  }
+
+  static restore(saved, options) {
+    const summary = new Summary(options)
+    fill(summary, saved, COUNTED)
+    summary.errors = new Map(list(saved?.errors).map(([code, n]) => [text(code), number(n)]))
+    const tracks = list(saved.tracks).map((track) => Track.restore(track))
+    summary.tracks = new Map(tracks.map((track) => [track.trackId, track]))
+    const track = (id) => {
+      if (summary.tracks.has(id)) return summary.tracks.get(id)
+      throw new TypeError(`there is no track ${id}`)
+    }
+    summary.recent = new Set(list(saved.recent).map(track))
+    summary.suspicions = Suspicions.restore(saved.suspicions, track)
+    for (const name of INVARIANTS) summary[name] = Invariant.restore(saved.invariants?.[name])
+    return summary
   }
 
   /** A second one in the same state, to go its own way. */

@@ -2,11 +2,14 @@
 // How well frames that show nobody are covered: a real clip, of which runs of frames are hidden from
 // the detector (an empty list of boxes), against the same clip unhidden.
 //
-//   node scripts/eval_gaps.mjs clip.mp4 [--gaps 1,3,5,10,30] [--json]
+//   node scripts/eval_gaps.mjs clip.mp4 [--gaps 1,third,3,5,10,30] [--leads 5,10,30] [--smoothing] [--json]
 //
-// For each gap length: the mean distance of the joints (millimetres, about the middle of the hips)
-// of predicted records (mode 'online'), interpolated ones ('offline'), and of the last pose held; and
-// what `trackingConfidence` is worth: the share of records of about that confidence that are right.
+// For each gap length (`third`: every third frame): the mean distance of the joints (millimetres, about
+// the middle of the hips) of predicted records (mode 'online'), interpolated ones ('offline'), and of the
+// last pose held; the same for hidden beginnings (`--leads`), against the first pose held; and what
+// `trackingConfidence` is worth: the share of records of about that confidence that are right. `beside` is
+// what is left where both neighbours of a frame are known from the truth itself: the tremble of the
+// poses, below which nothing that is filled in can come. `switches`: people who became somebody else.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,12 +29,16 @@ const BINS = 5
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    gaps: { type: 'string', default: '1,3,5,10,30' },
+    gaps: { type: 'string', default: '1,third,3,5,10,30' },
+    leads: { type: 'string', default: '5,10,30' },
+    smoothing: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
 if (positionals.length === 0) {
-  console.error('usage: node scripts/eval_gaps.mjs clip.mp4… [--gaps 1,3,5,10,30] [--json]')
+  console.error(
+    'usage: node scripts/eval_gaps.mjs clip.mp4… [--gaps 1,third,3] [--leads 5] [--json]',
+  )
   process.exit(2)
 }
 
@@ -62,6 +69,10 @@ function apart(a, b) {
 /** Hidden frames: runs of `gap`, each with frames enough before and behind. */
 function hidden(count, gap) {
   const runs = []
+  if (gap === 'third') {
+    for (let at = SEEN_BETWEEN; at + 1 < count; at += 3) runs.push(at)
+    return runs
+  }
   for (let at = SEEN_BETWEEN; at + gap + SEEN_BETWEEN <= count; at += gap + SEEN_BETWEEN)
     runs.push(at)
   return runs
@@ -70,16 +81,49 @@ function hidden(count, gap) {
 const isSeen = (person) => person.source === 'detected' || person.source === 'recovered'
 const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length
 
+/** People of the truth who are somebody else for a time, in frames in which both runs see somebody. */
+function switches(truth, results) {
+  const known = new Map()
+  let count = 0
+  for (const [n, { persons }] of truth.entries()) {
+    for (const person of persons.filter(isSeen)) {
+      const same = results[n].persons.find((p) => isSeen(p) && overlap(p.box, person.box) > 0.6)
+      if (!same) continue
+      if ((known.get(person.trackId) ?? same.trackId) !== same.trackId) count++
+      known.set(person.trackId, same.trackId)
+    }
+  }
+  return count
+}
+
+/** The beginning hidden: what is guessed backward from the first sight. */
+async function measureLead(engine, frames, truth, lead) {
+  const given = frames.map((frame, n) => (n < lead ? { ...frame, boxes: [] } : frame))
+  const results = await engine.processFrames(given, { mode: 'offline' })
+  const found = { lead, frames: 0, missed: 0, errors: [], held: [], records: [] }
+  for (let n = 0; n < lead; n++) {
+    for (const person of truth[n].persons.filter(isSeen)) {
+      const later = truth[lead].persons.find((p) => p.trackId === person.trackId)
+      const first = later && results[lead].persons.find((p) => overlap(p.box, later.box) > 0.5)
+      if (!first || !isSeen(later) || !isSeen(first)) continue
+      compare(found, results[n], first, person)
+    }
+  }
+  return found
+}
+
 async function measure(engine, frames, truth, gap, mode) {
   const runs = hidden(frames.length, gap)
-  const isHidden = new Set(runs.flatMap((at) => Array.from({ length: gap }, (_, i) => at + i)))
+  const length = gap === 'third' ? 1 : gap
+  const isHidden = new Set(runs.flatMap((at) => Array.from({ length }, (_, i) => at + i)))
   const given = frames.map((frame, n) => (isHidden.has(n) ? { ...frame, boxes: [] } : frame))
   const results = await engine.processFrames(given, { mode })
   const found = { gap, mode, frames: 0, missed: 0, errors: [], held: [], records: [] }
   if (results.length !== frames.length) throw new Error(`${results.length} of ${frames.length}`)
   for (const start of runs) {
-    for (let n = start; n < start + gap; n++) judge(found, truth, results, start, n)
+    for (let n = start; n < start + length; n++) judge(found, truth, results, start, n)
   }
+  found.switches = switches(truth, results)
   return found
 }
 
@@ -89,18 +133,38 @@ function judge(found, truth, results, start, n) {
     const before = truth[start - 1].persons.find((p) => p.trackId === person.trackId)
     const known = before && results[start - 1].persons.find((p) => overlap(p.box, before.box) > 0.5)
     if (!before || !isSeen(before) || !known) continue
-    found.frames++
-    found.held.push(apart(known, person))
-    const record = results[n].persons.find((p) => p.trackId === known.trackId)
-    if (!record) {
-      found.missed++
-      continue
-    }
-    const error = apart(record, person)
-    found.errors.push(error)
-    const right = error <= RIGHT_MM && overlap(record.box, person.box) >= RIGHT_OVERLAP
-    found.records.push({ confidence: record.trackingConfidence, right })
+    compare(found, results[n], known, person)
   }
+}
+
+/** The record of a hidden person, known elsewhere as `known`, against the truth. */
+function compare(found, result, known, person) {
+  found.frames++
+  found.held.push(apart(known, person))
+  const record = result.persons.find((p) => p.trackId === known.trackId)
+  if (!record) {
+    found.missed++
+    return
+  }
+  const error = apart(record, person)
+  found.errors.push(error)
+  const right = error <= RIGHT_MM && overlap(record.box, person.box) >= RIGHT_OVERLAP
+  found.records.push({ confidence: record.trackingConfidence, right })
+}
+
+/** How far poses are from the middle of their own neighbours: what nobody can foresee. */
+function beside(truth) {
+  const distances = []
+  for (let n = 1; n + 1 < truth.length; n++) {
+    for (const person of truth[n].persons.filter(isSeen)) {
+      const [a, b] = [n - 1, n + 1].map((at) =>
+        truth[at].persons.find((p) => p.trackId === person.trackId && isSeen(p)),
+      )
+      if (!a || !b) continue
+      distances.push(apart({ joints3d: a.joints3d.map((v, i) => (v + b.joints3d[i]) / 2) }, person))
+    }
+  }
+  return distances
 }
 
 /** By confidence: how many records, their mean confidence, and the share that is right. */
@@ -119,15 +183,18 @@ function calibration(records) {
 
 async function evaluate(clip) {
   const folder = mkdtempSync(join(tmpdir(), 'pose4d-gaps-'))
-  const engine = await pose4d.createEngine({ model: 'blazepose' })
+  const { smoothing } = options
+  const engine = await pose4d.createEngine({ model: 'blazepose', smoothing })
   try {
     const frames = framesOf(clip, folder)
     const truth = await engine.processFrames(frames)
-    const found = []
-    for (const gap of options.gaps.split(',').map(Number)) {
+    const found = [{ tremble: beside(truth) }]
+    for (const gap of gaps) {
       for (const mode of ['online', 'offline'])
         found.push(await measure(engine, frames, truth, gap, mode))
     }
+    for (const lead of numbers(options.leads))
+      found.push(await measureLead(engine, frames, truth, lead))
     return found
   } finally {
     await engine.close()
@@ -135,15 +202,18 @@ async function evaluate(clip) {
   }
 }
 
+const numbers = (text) => (text ? text.split(',').map(Number) : [])
+const gaps = options.gaps.split(',').map((gap) => (gap === 'third' ? gap : Number(gap)))
 const all = []
 for (const clip of positionals) all.push(...(await evaluate(clip)))
-const rows = options.gaps.split(',').map((gap) => {
+const rows = gaps.map((gap) => {
   const of = (mode, list) =>
-    all.filter((f) => f.gap === Number(gap) && f.mode === mode).flatMap((f) => f[list])
+    all.filter((f) => f.gap === gap && f.mode === mode).flatMap((f) => f[list])
   const sum = (mode, key) =>
-    all.filter((f) => f.gap === Number(gap) && f.mode === mode).reduce((s, f) => s + f[key], 0)
+    all.filter((f) => f.gap === gap && f.mode === mode).reduce((s, f) => s + f[key], 0)
   return {
-    gap: Number(gap),
+    gap,
+    switches: sum('online', 'switches') + sum('offline', 'switches'),
     people: sum('offline', 'frames'),
     missed: { online: sum('online', 'missed'), offline: sum('offline', 'missed') },
     predicted: mean(of('online', 'errors')),
@@ -151,23 +221,41 @@ const rows = options.gaps.split(',').map((gap) => {
     held: mean(of('offline', 'held')),
   }
 })
+const leads = numbers(options.leads).map((lead) => {
+  const of = (key) => all.filter((f) => f.lead === lead).flatMap((f) => f[key])
+  const missed = of('missed').reduce((sum, count) => sum + count, 0)
+  return {
+    lead,
+    people: of('held').length,
+    missed,
+    guessed: mean(of('errors')),
+    held: mean(of('held')),
+  }
+})
 const curves = Object.fromEntries(
-  ['online', 'offline'].map((mode) => [
-    mode,
-    calibration(all.filter((f) => f.mode === mode).flatMap((f) => f.records)),
-  ]),
+  [
+    ['online', (f) => f.mode === 'online'],
+    ['offline', (f) => f.mode === 'offline'],
+    ['beginnings', (f) => f.lead !== undefined],
+  ].map(([name, wanted]) => [name, calibration(all.filter(wanted).flatMap((f) => f.records))]),
 )
-if (options.json) console.log(JSON.stringify({ rows, curves }, null, 2))
+const tremble = mean(all.flatMap((f) => f.tremble ?? []))
+if (options.json) console.log(JSON.stringify({ rows, leads, curves, tremble }, null, 2))
 else {
   console.log(
-    '| gap, frames | people hidden | not covered (online, offline) | last pose held | predicted | interpolated | better than held |',
+    '| gap, frames | people hidden | not covered (online, offline) | switches | last pose held | predicted | interpolated | better than held |',
   )
-  console.log('|---|---|---|---|---|---|---|')
+  console.log('|---|---|---|---|---|---|---|---|')
   const mm = (value) => `${value.toFixed(1)} mm`
   for (const row of rows)
     console.log(
-      `| ${row.gap} | ${row.people} | ${row.missed.online}, ${row.missed.offline} | ${mm(row.held)} | ${mm(row.predicted)} | ${mm(row.interpolated)} | ${(row.held / row.interpolated).toFixed(2)}x |`,
+      `| ${row.gap} | ${row.people} | ${row.missed.online}, ${row.missed.offline} | ${row.switches} | ${mm(row.held)} | ${mm(row.predicted)} | ${mm(row.interpolated)} | ${(row.held / row.interpolated).toFixed(2)}x |`,
     )
+  console.log(`\nbeside: ${mm(tremble)}\n`)
+  console.log('| beginning, frames | people hidden | not covered | first pose held | guessed |')
+  console.log('|---|---|---|---|---|')
+  for (const { lead, people, missed, held, guessed } of leads)
+    console.log(`| ${lead} | ${people} | ${missed} | ${mm(held)} | ${mm(guessed)} |`)
   for (const [mode, curve] of Object.entries(curves)) {
     console.log(`\n| ${mode}: trackingConfidence | records | mean | right |\n|---|---|---|---|`)
     for (const bin of curve)

@@ -21,7 +21,10 @@ export const needsFfmpeg = {
 export const CLIP = fileURLToPath(new URL('../fixtures/clip.mp4', import.meta.url))
 
 export const ffmpeg = (...args) =>
-  execFileSync('ffmpeg', ['-v', 'error', '-y', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  execFileSync('ffmpeg', ['-v', 'error', '-y', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 1 << 28,
+  })
 
 const H264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p']
 

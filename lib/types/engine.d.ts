@@ -19,6 +19,15 @@ export declare class PoseClip {
    * @throws `ERR_POSE4D_INVALID_ARGUMENT` for a clip that is not `offline`
    */
   finish(options?: CallOptions): Promise<PoseResult[]>
+  /**
+   * The whole memory of the clip after the calls made so far, its summary included: with
+   * `engine.openClip({ snapshot })`, also of another process, the clip goes on and comes to the same
+   * results to the bit as if it had not been interrupted (same configuration and machine). Of an offline
+   * clip also the results so far and its last frames as they came. The clip itself stays as it is.
+   *
+   * @throws `ERR_POSE4D_CLOSED` once the engine is closed
+   */
+  snapshot(options?: CallOptions): Promise<Uint8Array>
 }
 
 /** A loaded model. Made by `createEngine`. */
@@ -27,10 +36,14 @@ export declare class PoseEngine {
   /** One result per frame, in the order given; the frames are a clip of their own. */
   processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
   /** A clip that goes on from call to call. */
-  openClip(options?: ClipOptions): PoseClip
+  /**
+   * @throws `ERR_POSE4D_SNAPSHOT` for a `snapshot` that is damaged, of another version, or of a clip with
+   * another model or keypoints
+   */
+  openClip(options?: ClipStart): PoseClip
   /**
    * One result per frame, in order, as they come; the source is read only as fast as results are
-   * taken. Leaving the loop early ends the work.
+   * taken. Leaving the loop early ends the work. With `mode: 'offline'` all results come at the end.
    */
   stream(
     frames: AsyncIterable<Frame> | Iterable<Frame> | ReadableStream<Frame>,

@@ -194,7 +194,8 @@ export interface ClipOptions {
    * 'interpolated'` (rotations and bones, not points of the surface, follow a curve that leaves and
    * arrives with the velocity seen there), and sights from before a person was believed are told.
    * Of a call on an engine that is the answer; of a clip, see `PoseClip.finish`. What was seen is
-   * never changed. @default 'online'
+   * never changed. People are looked for backward from where they were first, or again, seen, at most
+   * `maxPredicted` frames and never across a cut. @default 'online'
    */
   mode?: 'online' | 'offline'
 }
@@ -207,7 +208,20 @@ export interface ClipCallOptions extends CallOptions {
 
 export interface ProcessOptions extends CallOptions, ClipOptions {}
 
-export interface StreamOptions extends Omit<ProcessOptions, 'mode'> {
+export interface ClipStart extends ClipOptions {
+  /**
+   * What `clip.snapshot()` gave: the clip goes on where that was taken, with the settings it was opened
+   * with, so that no other option may stand beside it. The engine must have the same model and
+   * keypoints.
+   */
+  snapshot?: Uint8Array
+}
+
+/**
+ * With `mode: 'offline'` the results come when the source has ended, gone over again; until then they are
+ * kept, without meshes, which are posed anew.
+ */
+export interface StreamOptions extends ProcessOptions {
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
 }

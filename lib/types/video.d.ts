@@ -12,6 +12,12 @@ export interface VideoOptions extends CallOptions {
   tracking?: boolean
   /** Meshes in the results, of a model that has them. @default true */
   mesh?: boolean
+  /**
+   * `offline`: results come when the whole video was read, gone over again, as with `ClipOptions.mode`; kept
+   * until then without meshes. For `overlay` and `onFrame` the video is read a second time; `onProgress`
+   * tells of the first. @default 'online'
+   */
+  mode?: 'online' | 'offline'
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
   /**

@@ -5,7 +5,7 @@ const { stat } = require('node:fs/promises')
 const { split } = require('../call.cjs')
 const { invalid } = require('../errors.cjs')
 const { Summary } = require('../summary.cjs')
-const { VIDEO_FRAME } = require('./errors.cjs')
+const { FFMPEG, VIDEO_FRAME, videoError } = require('./errors.cjs')
 const { VideoOverlay, checkOverlay } = require('./overlay.cjs')
 const { expectedFrames, probeVideo } = require('./probe.cjs')
 const { VideoReader } = require('./read.cjs')
@@ -71,6 +71,35 @@ class Speed {
   }
 }
 
+/** The frames of a video read a second time, in step with its results. */
+class Again {
+  #reader
+  #frames
+
+  constructor(reader) {
+    this.#reader = reader
+    this.#frames = reader.frames()
+  }
+
+  async frame(frameNumber) {
+    const { value } = await this.#frames.next()
+    if (value?.frameNumber === frameNumber) return value
+    throw videoError(
+      FFMPEG,
+      `the video changed while it was processed: on a second reading frame ${frameNumber} is ` +
+        `${value ? `frame ${value.frameNumber}` : 'not there'}. Process a copy that nothing writes to.`,
+    )
+  }
+
+  stop() {
+    this.#reader.stop()
+  }
+
+  async close() {
+    await this.#frames.return()
+  }
+}
+
 /** Made by `engine.processVideo`. */
 class PoseVideo {
   #path
@@ -115,35 +144,45 @@ class PoseVideo {
       throw invalid(`options.overlay is ${drawn.path}, the video itself`)
     const rate = Math.min(sampling.fps ?? Number.POSITIVE_INFINITY, info.fps ?? 30)
     const fps = rate / (sampling.every ?? 1)
-    const reader = new VideoReader(this.#path, info, { ...sampling, signal: stream.signal })
+    const read = () => new VideoReader(this.#path, info, { ...sampling, signal: stream.signal })
+    const reader = read()
+    // Whose results come at the end only is read a second time for its pictures: all of them at once
+    // would be too many.
+    const offline = stream.mode === 'offline'
     const overlay =
       drawn && new VideoOverlay(drawn.path, { ...drawn, fps, timeBase: info.stream.timeBase })
     const totalFrames = expectedFrames(info, sampling)
     const speed = new Speed()
     const pending = new Map()
-    const keepPixels = Boolean(overlay || onFrame)
-    const stop = () => reader.stop()
+    const usesPixels = Boolean(overlay || onFrame)
+    const pictures = offline && usesPixels ? new Again(read()) : undefined
+    const stop = () => {
+      reader.stop()
+      pictures?.stop()
+    }
     let done = 0
+    const tell = () => {
+      done += 1
+      onProgress?.({
+        frame: done,
+        // What a container says may be wrong; never 91 of 90.
+        totalFrames: totalFrames === undefined ? undefined : Math.max(totalFrames, done),
+        fps: speed.tick(),
+      })
+    }
     try {
       this.#engine.running.add(stop)
-      const results = this.#engine.stream(this.#frames(reader, pending, keepPixels), {
-        ...stream,
-        fps,
-      })
+      const frames = this.#frames(reader, pending, usesPixels && !offline)
+      const results = this.#engine.stream(frames, { ...stream, fps }, { onTaken: tell })
       for await (const result of results) {
-        const frame = pending.get(result.frameNumber)
+        const known = pending.get(result.frameNumber)
         pending.delete(result.frameNumber)
-        this.#finish(result, frame)
+        const frame = pictures ? await pictures.frame(result.frameNumber) : known
+        this.#finish(result, known)
         this.#summary.add(result)
         await overlay?.write(frame, result)
         await onFrame?.(frame, result)
-        done += 1
-        onProgress?.({
-          frame: done,
-          // What a container says may be wrong; never 91 of 90.
-          totalFrames: totalFrames === undefined ? undefined : Math.max(totalFrames, done),
-          fps: speed.tick(),
-        })
+        if (!offline) tell()
         yield result
       }
       if (reader.ending) throw reader.ending
@@ -151,6 +190,7 @@ class PoseVideo {
     } finally {
       this.#engine.running.delete(stop)
       stop()
+      await pictures?.close()
       await overlay?.close()
     }
   }

@@ -126,6 +126,8 @@ pub fn mesh_result(people: u32) -> PoseResult {
         frame_number: 0.0,
         time_s: 0.0,
         held: Vec::new(),
+        starts_shot: false,
+        earlier: Vec::new(),
         width: 1920,
         height: 1080,
         persons: (0..people).map(person).collect(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{
-    Buffer, PromiseRaw, Uint32Array, create_custom_tokio_runtime, within_runtime_if_available,
+    Buffer, PromiseRaw, Uint8Array, Uint32Array, create_custom_tokio_runtime,
+    within_runtime_if_available,
 };
 use napi_derive::napi;
 
@@ -16,7 +17,7 @@ use super::frames::{self, Limits};
 use super::lifetime::Home;
 use super::model;
 use super::options::{
-    clip_call, clip_settings, engine_config, no_options, stream_settings, timeout, variant_name,
+    clip_call, clip_settings, engine_config, no_options, snapshot_bytes, timeout, variant_name,
 };
 use super::reports::{Health, WarmupReport};
 use super::results::PoseResult;
@@ -25,6 +26,8 @@ use crate::pipeline::config::{EngineConfig, Family};
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::EngineError;
 use crate::pipeline::handle::{AnyClip, AnyEngine, AnyStream, Boxed};
+use crate::pipeline::perception::Mode;
+use crate::pipeline::snapshot::{split_note, with_note};
 use crate::runtime::threads::worker_count;
 
 /// What a configuration asks for.
@@ -81,6 +84,15 @@ impl NativeJob {
     }
 }
 
+/// What a clip was opened with.
+#[napi(object, object_from_js = false)]
+pub struct NativeClipSettings {
+    pub fps: f64,
+    pub tracking: bool,
+    pub mesh: bool,
+    pub offline: bool,
+}
+
 #[napi]
 pub struct NativeEngine {
     engine: Arc<dyn AnyEngine>,
@@ -92,6 +104,8 @@ pub struct NativeClip {
     clip: Arc<dyn AnyClip>,
     engine: Arc<dyn AnyEngine>,
     limits: Limits,
+    /// What the snapshot that it goes on from had with it.
+    note: Option<String>,
 }
 
 #[napi]
@@ -211,12 +225,26 @@ impl NativeEngine {
                 .open_clip(clip_settings(options).map_err(to_js)?),
             engine: Arc::clone(&self.engine),
             limits: self.limits,
+            note: None,
+        })
+    }
+
+    /// The clip that a snapshot was taken of, going on where that was.
+    #[napi(catch_unwind)]
+    pub fn resume_clip(&self, snapshot: Value) -> napi::Result<NativeClip> {
+        let bytes = snapshot_bytes(&snapshot).map_err(to_js)?;
+        let (sealed, note) = split_note(bytes).map_err(to_js)?;
+        Ok(NativeClip {
+            clip: self.engine.resume_clip(sealed).map_err(to_js)?,
+            engine: Arc::clone(&self.engine),
+            limits: self.limits,
+            note: note.map(str::to_owned),
         })
     }
 
     #[napi(catch_unwind)]
     pub fn open_stream(&self, job: &NativeJob, options: Value) -> napi::Result<NativeStream> {
-        let settings = stream_settings(options).map_err(to_js)?;
+        let settings = clip_settings(options).map_err(to_js)?;
         let stream = within_runtime_if_available(|| self.engine.open_stream(&job.0, settings));
         Ok(NativeStream {
             stream,
@@ -269,6 +297,13 @@ impl NativeStream {
         self.stream.close();
     }
 
+    /// Of an offline stream: true when the next frame is followed, false when all are.
+    #[napi(catch_unwind)]
+    pub fn taken<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, bool>> {
+        let taken = self.stream.taken();
+        env.spawn_future(async move { taken.await.map_err(to_js) })
+    }
+
     /// The next result in order; null after the last.
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<PoseResult>>> {
@@ -310,6 +345,42 @@ impl NativeClip {
         no_options(options).map_err(to_js)?;
         answer(env, self.clip.finish(&job.0))
     }
+
+    /// The whole memory of the clip.
+    #[napi(catch_unwind)]
+    pub fn snapshot<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        options: Value,
+    ) -> napi::Result<PromiseRaw<'env, Uint8Array>> {
+        no_options(options).map_err(to_js)?;
+        let snapshot = self.clip.snapshot(&job.0);
+        env.spawn_future(async move { Ok(snapshot.await.map_err(to_js)?.into()) })
+    }
+
+    /// Of a clip that goes on: what `sealSnapshot` put to the snapshot.
+    #[napi(catch_unwind)]
+    pub fn note(&self) -> Option<String> {
+        self.note.clone()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn settings(&self) -> NativeClipSettings {
+        let settings = self.clip.settings();
+        NativeClipSettings {
+            fps: settings.fps,
+            tracking: settings.tracking,
+            mesh: settings.mesh,
+            offline: settings.mode == Mode::Offline,
+        }
+    }
+}
+
+/// A snapshot with a note of the wrapper's.
+#[napi(skip_typescript, catch_unwind)]
+pub fn seal_snapshot(snapshot: Uint8Array, note: String) -> Uint8Array {
+    with_note(snapshot.to_vec(), &note).into()
 }
 
 /// As an engine with this configuration would be before anything was asked of it.

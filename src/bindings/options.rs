@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fields::Fields;
 use super::model::check_blazepose;
-use super::value::Value;
+use super::value::{Bytes, Value};
 use crate::geometry::joints::KeypointSet;
 use crate::pipeline::config::{
     BlazePoseConfig, DetectorChoice, EngineConfig, Family, HumansConfig, Precision, Preset,
@@ -334,16 +334,18 @@ pub fn no_options(value: Value) -> Result<(), EngineError> {
     Fields::new("options", value, &[]).map(drop)
 }
 
-/// A stream answers each frame at once, and cannot take that back.
-pub fn stream_settings(value: Value) -> Result<ClipSettings, EngineError> {
-    let settings = clip_settings(value)?;
-    if settings.mode == Mode::Offline {
-        return Err(EngineError::new(
+/// The bytes of `openClip({ snapshot })`.
+pub fn snapshot_bytes(value: &Value) -> Result<&[u8], EngineError> {
+    match value.bytes() {
+        Bytes::Here(bytes) => Ok(bytes),
+        Bytes::Detached | Bytes::Other => Err(EngineError::new(
             INVALID_ARGUMENT,
-            "options.mode: a stream is 'online'; for 'offline' use processFrames() or openClip()",
-        ));
+            format!(
+                "options.snapshot must be a Uint8Array that clip.snapshot() gave, but is {}",
+                value.describe()
+            ),
+        )),
     }
-    Ok(settings)
 }
 
 /// A call on a clip: what holds for the clip was settled when it was opened.

@@ -179,6 +179,8 @@ fn read_result(result: Value) -> Result<FrameResult, EngineError> {
         frame_number: 0.0,
         time_s: 0.0,
         held: Vec::new(),
+        starts_shot: false,
+        earlier: Vec::new(),
         width,
         height,
         persons,

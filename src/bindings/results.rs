@@ -117,7 +117,8 @@ pub struct Person {
     pub mesh: Option<Mesh>,
 }
 
-/// Everything about one frame. A bad frame has `error` and `errorCode` and no persons.
+/// Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
+/// are being followed, as `predicted`.
 #[napi(object, object_from_js = false)]
 pub struct PoseResult {
     /// As given; NaN where it was not a number.
@@ -142,6 +143,8 @@ pub struct PoseResult {
     pub camera_translation: Option<Vec<f64>>,
     /// That of the first person.
     pub tracking_confidence: Option<f64>,
+    /// `true` for the first frame of another shot: nobody is where they were.
+    pub shot_cut: Option<bool>,
     /// Work spent on this frame, milliseconds; waiting for a free worker is not counted.
     pub processing_time_ms: f64,
     /// The same per stage, milliseconds.
@@ -261,6 +264,7 @@ impl From<result::FrameResult> for PoseResult {
             persons,
             camera_translation,
             tracking_confidence,
+            shot_cut: frame.starts_shot.then_some(true),
             processing_time_ms: frame.processing_time_ms,
             timings: frame
                 .timings

@@ -8,17 +8,23 @@ use super::config::EngineConfig;
 use super::control::JobControl;
 use super::device::device;
 use super::error::{EngineError, KEYPOINT_SET, MODEL_FILE};
+use super::people::back::Trace;
 use super::people::follow::{Clip, Sightings};
 use super::people::person::Shape;
 use super::people::search::Looker;
 use super::people::tiles::{Tile, tiles};
 use super::people::worker::Networks;
-use super::perception::{ClipSettings, FrameView, Perception};
+use super::perception::{Back, Blind, ClipSettings, Earlier, FrameView, Mode, Perception};
 use super::pool::{Pool, Priority};
 use super::result::Person;
 use crate::checkpoint::tflite::TfliteFile;
 use crate::geometry::joints::KeypointSet;
 use crate::models::blazepose::ModelError;
+
+/// An offline clip looks back at most so many frames, however long people may be guessed for …
+const MOST_BACK: usize = 60;
+/// … beside those in which they are first seen.
+const SIGHTS_BACK: usize = 6;
 
 /// The model family with its files and settings.
 pub struct BlazePosePerception {
@@ -111,6 +117,7 @@ impl Perception for BlazePosePerception {
     type Worker = Networks;
     type Sightings = Sightings;
     type State = Clip;
+    type Trace = Trace;
 
     fn build_worker(&self, _index: usize) -> Result<Networks, EngineError> {
         let segmentation = self.config.blazepose.segmentation;
@@ -121,7 +128,43 @@ impl Perception for BlazePosePerception {
     }
 
     fn new_state(&self, clip: &ClipSettings) -> Clip {
-        Clip::new(&self.config.blazepose, !clip.tracking)
+        let reach = match clip.mode {
+            Mode::Offline => self.reach_back(),
+            Mode::Online => 0,
+        };
+        Clip::new(&self.config.blazepose, !clip.tracking, reach)
+    }
+
+    fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {
+        state.miss(&self.config.blazepose, &self.shape, frame)
+    }
+
+    fn reach_back(&self) -> usize {
+        (self.config.blazepose.max_predicted as usize).min(MOST_BACK) + SIGHTS_BACK
+    }
+
+    fn traces(&self, state: &Clip) -> Vec<(u64, Trace)> {
+        state.traces(&self.config.blazepose)
+    }
+
+    async fn look_back(
+        &self,
+        trace: &mut Trace,
+        pool: &Pool<Networks>,
+        ctl: &JobControl,
+        frame: Earlier<'_>,
+    ) -> Result<Back, EngineError> {
+        let look = match frame {
+            Earlier::Seen(view) => Some(self.looker(pool, ctl, view, Priority::Follow)),
+            Earlier::Unseen(_) => None,
+        };
+        trace
+            .step(look.as_ref(), &self.config.blazepose, &self.shape, frame)
+            .await
+    }
+
+    fn max_predicted(&self) -> u32 {
+        self.config.blazepose.max_predicted
     }
 
     async fn look(
@@ -177,6 +220,11 @@ impl Perception for BlazePosePerception {
 
     fn version(&self) -> String {
         format!("blazepose-{}", self.config.blazepose.variant.as_str())
+    }
+
+    fn keypoints(&self) -> &'static str {
+        let set = self.config.keypoints.unwrap_or(KeypointSet::Blazepose33);
+        set.as_str()
     }
 
     fn device(&self) -> String {

@@ -7,30 +7,23 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::ahead::{Ahead, Spawned, all_of};
 use super::control::JobControl;
+use super::cut::Glimpse;
 use super::error::{
     ABORTED, CLOSED, DEVICE, EngineError, INTERNAL, MODEL_FILE, MODEL_UNAVAILABLE, RUNTIME_MISSING,
     TIMEOUT,
 };
+use super::kept::{KeptFrame, Picture};
+use super::memory::{Memory, is_revised, look_back};
 use super::order::Plan;
-use super::perception::{ClipSettings, FrameView, Mode, Perception};
+use super::perception::{Blind, ClipSettings, FrameView, Mode, Perception};
 use super::pool::Priority;
 use super::result::{FrameResult, Person};
 use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
 use crate::imaging::buffers;
 
-/// What a clip carries from call to call.
-#[derive(Clone)]
-pub(super) struct Memory<S> {
-    pub state: S,
-    /// Frames with a place in the clip so far, good and bad.
-    pub index: u64,
-    /// The highest frame number so far.
-    pub last: Option<f64>,
-}
-
 /// Errors that end the call; every other is the frame's own.
-fn ends_call(error: &EngineError) -> bool {
+pub(super) fn ends_call(error: &EngineError) -> bool {
     matches!(
         error.code,
         ABORTED | TIMEOUT | CLOSED | DEVICE | MODEL_FILE | MODEL_UNAVAILABLE | RUNTIME_MISSING
@@ -43,6 +36,10 @@ struct Prepared<S> {
     view: Option<FrameView>,
     sightings: Result<S, EngineError>,
     timings: Vec<(&'static str, f64)>,
+    /// What is kept of the frame, if it is to be looked at again.
+    picture: Option<Picture>,
+    /// Of a clip that is gone over again.
+    glimpse: Option<Glimpse>,
     /// Gives the frame's room back when its pixels go.
     _room: OwnedSemaphorePermit,
 }
@@ -141,7 +138,7 @@ impl<P: Perception> Call<P> {
             let prepared = prepared??;
             memory.last = Some(prepared.input.number);
             memory.index = prepared.input.index + 1;
-            let result = self.follow(prepared, &mut memory.state).await?;
+            let result = self.follow(prepared, memory).await?;
             put(results, *at, result);
         }
         Ok(())
@@ -194,8 +191,7 @@ impl<P: Perception> Call<P> {
                 let call = call.clone();
                 async move {
                     let prepared = call.prepare(input, 0, room).await?;
-                    let mut state = call.core.perception().new_state(&call.settings);
-                    call.follow(prepared, &mut state).await
+                    call.follow(prepared, &mut call.new_memory()).await
                 }
             },
         )
@@ -210,9 +206,9 @@ impl<P: Perception> Call<P> {
     ) -> Result<(), EngineError> {
         if self.settings.tracking {
             let mut ahead = self.prepare_ahead(frames);
-            let mut state = self.core.perception().new_state(&self.settings);
+            let mut memory = self.new_memory();
             while let Some(prepared) = ahead.next().await {
-                let result = self.follow(prepared??, &mut state).await?;
+                let result = self.follow(prepared??, &mut memory).await?;
                 if results.send(Ok(result)).is_err() {
                     return Ok(());
                 }
@@ -226,6 +222,19 @@ impl<P: Perception> Call<P> {
             }
         }
         self.core.check_open()
+    }
+
+    /// Of a clip that begins.
+    pub(super) fn new_memory(&self) -> Memory<P::State> {
+        Memory::new(self.core.perception().new_state(&self.settings))
+    }
+
+    /// Frames kept to be looked at again; 0 for none.
+    fn reach_back(&self) -> usize {
+        match is_revised(&self.settings) {
+            true => self.core.perception().reach_back(),
+            false => 0,
+        }
     }
 
     /// Decodes and looks. `Err` ends the call; what is wrong with the frame is in the value.
@@ -249,20 +258,33 @@ impl<P: Perception> Call<P> {
             view: None,
             sightings: Err(EngineError::new(INTERNAL, "the frame was not looked at")),
             timings: Vec::with_capacity(3),
+            picture: None,
+            glimpse: None,
             _room: room,
         };
         let ctl = self.ctl.metered();
         let (source, limits) = (input.source, self.core.decode_limits());
-        let decoded = self
-            .core
-            .pool()
-            .run(&ctl, Priority::Ahead, move |_| source.decode(&limits))
-            .await;
+        // Where the caller says who is there, nobody is looked for, then or later.
+        let keeps = self.reach_back() > 0 && input.boxes.is_none();
+        let (picture, glimpses) = (keeps.then(|| Picture::of(&source)), self.settings.tracking);
+        let decode = move |_: &mut P::Worker| {
+            let image = source.decode(&limits)?;
+            let glimpse = glimpses.then(|| Glimpse::of(&image));
+            Ok((image, glimpse))
+        };
+        let decoded = self.core.pool().run(&ctl, Priority::Ahead, decode).await;
         prepared.timings.push(("decode", ctl.busy_ms()));
         let image = match decoded.and_then(|image| image) {
-            Ok(image) => Arc::new(image),
+            Ok((image, glimpse)) => {
+                prepared.glimpse = glimpse;
+                Arc::new(image)
+            }
             Err(why) => return prepared.failed(why),
         };
+        prepared.picture = picture.map(|picture| match picture {
+            Picture::Gone => Picture::Raw(Arc::clone(&image)),
+            encoded => encoded,
+        });
         let view = FrameView {
             image,
             number,
@@ -299,27 +321,36 @@ impl<P: Perception> Call<P> {
         .await?
     }
 
-    /// `Err` ends the call. The state changes only where the frame succeeds.
+    /// `Err` ends the call. Where the frame fails, the state knows only that it was there, and the
+    /// people who are being followed are told from memory.
     async fn follow(
         &self,
         prepared: Prepared<P::Sightings>,
-        state: &mut P::State,
+        memory: &mut Memory<P::State>,
     ) -> Result<FrameResult, EngineError> {
         let Prepared {
             input,
             view,
             sightings,
             mut timings,
+            picture,
+            glimpse,
             _room,
         } = prepared;
         let number = input.number;
         let size = view
             .as_ref()
             .map_or((0, 0), |v| (v.image.width, v.image.height));
+        let starts_shot = memory.starts_shot(glimpse);
         let followed = match (view, sightings) {
             (Some(view), Ok(sightings)) => {
+                let view = FrameView {
+                    cut: starts_shot,
+                    ..view
+                };
                 let ctl = self.ctl.metered();
-                let outcome = self.advance(&ctl, view, sightings, state.clone()).await;
+                let state = memory.state.clone();
+                let outcome = self.advance(&ctl, view, sightings, state).await;
                 timings.push(("follow", ctl.busy_ms()));
                 outcome
             }
@@ -328,12 +359,33 @@ impl<P: Perception> Call<P> {
         };
         let (persons, error) = match followed {
             Ok((persons, next)) => {
-                *state = next;
+                memory.state = next;
                 (persons, None)
             }
             Err(why) if ends_call(&why) => return Err(why),
-            Err(why) => (Vec::new(), Some((why.code, why.message))),
+            Err(why) => {
+                let place = Blind {
+                    time_s: input.time_s,
+                    index: input.index,
+                };
+                let persons = self.core.perception().miss(&mut memory.state, &place);
+                (persons, Some((why.code, why.message)))
+            }
         };
+        let mut earlier = Vec::new();
+        if self.reach_back() > 0 {
+            let kept = KeptFrame {
+                number,
+                index: input.index,
+                time_s: input.time_s,
+                starts_shot,
+                picture: picture.unwrap_or(Picture::Gone),
+            };
+            memory.kept.add(kept, self.reach_back());
+            let ctl = self.ctl.metered();
+            earlier = look_back(&self.core, &ctl, memory).await?;
+            timings.push(("back", ctl.busy_ms()));
+        }
         let (persons, mut held): (Vec<Person>, _) = persons.into_iter().partition(|p| p.confirmed);
         if self.settings.mode == Mode::Online {
             held.clear();
@@ -342,6 +394,8 @@ impl<P: Perception> Call<P> {
             frame_number: number,
             time_s: input.time_s,
             held,
+            starts_shot,
+            earlier,
             width: size.0.try_into().unwrap_or(u32::MAX),
             height: size.1.try_into().unwrap_or(u32::MAX),
             persons,
@@ -380,6 +434,8 @@ impl<P: Perception> Call<P> {
             frame_number: number,
             time_s: f64::NAN,
             held: Vec::new(),
+            starts_shot: false,
+            earlier: Vec::new(),
             width: 0,
             height: 0,
             persons: Vec::new(),

@@ -5,24 +5,44 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::call::{Call, Memory};
+use super::call::Call;
 use super::control::JobControl;
-use super::error::{EngineError, INVALID_ARGUMENT};
+use super::error::{EngineError, INTERNAL, INVALID_ARGUMENT, SNAPSHOT};
+use super::memory::{Memory, is_revised};
+use super::order::check_number;
 use super::perception::{ClipSettings, Mode, Perception};
 use super::result::FrameResult;
-use super::revise::revise;
 use super::shared::Core;
+use super::snapshot::{self, Header};
 use super::source::FrameInput;
+use super::whole::{embody, settle, without_meshes};
 
 /// Frames that belong together. Clones are the same clip.
 pub struct Clip<P: Perception> {
     core: Arc<Core<P>>,
     settings: ClipSettings,
     memory: Arc<Mutex<Memory<P::State>>>,
-    /// Every result so far, of a clip that is gone over again.
+    /// Every result so far, of a clip that is gone over again; without meshes, which are posed anew.
     record: Arc<Mutex<Vec<FrameResult>>>,
+}
+
+/// What a snapshot holds, to be written …
+#[derive(Serialize)]
+struct Kept<'a, S: Serialize> {
+    settings: ClipSettings,
+    memory: &'a Memory<S>,
+    record: &'a [FrameResult],
+}
+
+/// … and as it is read.
+#[derive(Deserialize)]
+struct Found<S> {
+    settings: ClipSettings,
+    memory: Memory<S>,
+    record: Vec<FrameResult>,
 }
 
 impl<P: Perception> Clone for Clip<P> {
@@ -39,17 +59,41 @@ impl<P: Perception> Clone for Clip<P> {
 impl<P: Perception> Clip<P> {
     pub(super) fn new(core: Arc<Core<P>>, settings: ClipSettings) -> Self {
         let state = core.perception().new_state(&settings);
-        let memory = Arc::new(Mutex::new(Memory {
-            state,
-            index: 0,
-            last: None,
-        }));
+        Self::with(core, settings, Memory::new(state), Vec::new())
+    }
+
+    fn with(
+        core: Arc<Core<P>>,
+        settings: ClipSettings,
+        memory: Memory<P::State>,
+        record: Vec<FrameResult>,
+    ) -> Self {
         Self {
             core,
             settings,
-            memory,
-            record: Arc::default(),
+            memory: Arc::new(Mutex::new(memory)),
+            record: Arc::new(Mutex::new(record)),
         }
+    }
+
+    /// The clip of a [`Clip::snapshot`], going on where that was taken.
+    pub(super) fn resumed(core: Arc<Core<P>>, bytes: &[u8]) -> Result<Self, EngineError> {
+        let found: Found<P::State> = snapshot::open(bytes, &header(&core))?;
+        let Found {
+            settings,
+            memory,
+            record,
+        } = found;
+        let fps = settings.fps.is_finite() && settings.fps > 0.0;
+        if !fps || memory.last.is_some_and(|last| check_number(last).is_err()) {
+            let message = "the snapshot is damaged: its frame rate or number is no number";
+            return Err(EngineError::new(SNAPSHOT, message));
+        }
+        Ok(Self::with(core, settings, memory, record))
+    }
+
+    pub fn settings(&self) -> &ClipSettings {
+        &self.settings
     }
 
     /// The same clip, with meshes in the results or without.
@@ -71,35 +115,53 @@ impl<P: Perception> Clip<P> {
         ctl: &JobControl,
         frames: Vec<FrameInput>,
     ) -> impl Future<Output = Result<Vec<FrameResult>, EngineError>> + Send + use<P> {
+        let (run, settings) = (self.run(ctl, frames), self.settings);
+        let (record, ctl) = (Arc::clone(&self.record), ctl.clone());
+        async move {
+            let (results, memory) = run.await?;
+            if settings.mode == Mode::Offline {
+                // The memory is still held: the record has the calls' order.
+                let kept = results.iter().map(without_meshes);
+                ctl.guard(async {
+                    record.lock().await.extend(kept);
+                    Ok(())
+                })
+                .await?;
+            }
+            memory.commit();
+            Ok(results)
+        }
+    }
+
+    /// The call's results, and the memory as it is to be after them.
+    fn run(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+    ) -> impl Future<Output = Result<(Vec<FrameResult>, Draft<P::State>), EngineError>> + Send + use<P>
+    {
         let place = self.core.enter(frames.len());
         let turn = Turn::take(&self.memory);
         let (core, ctl, settings) = (Arc::clone(&self.core), ctl.clone(), self.settings);
-        let record = Arc::clone(&self.record);
         async move {
             let _place = place?;
             ctl.check()?;
             let call = Call::new(Arc::clone(&core), ctl.clone(), settings);
-            let results = ctl
+            let done = ctl
                 .guard(async {
-                    let mut memory = turn.come().await;
+                    let memory = turn.come().await;
                     let mut next = memory.clone();
                     let results = call.run(frames, &mut next).await?;
-                    *memory = next;
-                    if settings.mode == Mode::Offline {
-                        record.lock().await.extend(results.iter().cloned());
-                    }
-                    Ok(results)
+                    Ok((results, Draft { memory, next }))
                 })
                 .await?;
-            core.count(&results);
-            Ok(results)
+            core.count(&done.0);
+            Ok(done)
         }
     }
-}
 
-impl<P: Perception> Clip<P> {
-    /// Everything answered so far, gone over again: see [`revise`]. Waits for the calls before it;
-    /// the next one starts a new record. After an error the record is as it was.
+    /// Everything answered so far, gone over again: see [`super::revise`]. Waits for the calls
+    /// before it; the next one starts a new record. After an error the record is as it was.
     pub fn finish(
         &self,
         ctl: &JobControl,
@@ -117,7 +179,8 @@ impl<P: Perception> Clip<P> {
                 let _memory = turn.come().await;
                 let mut record = clip.record.lock().await;
                 let mut results = record.clone();
-                clip.revise(&ctl, &mut results).await?;
+                settle(&clip.core, &clip.settings, &mut results);
+                embody(&clip.core, &ctl, clip.settings.mesh, &mut results).await?;
                 record.clear();
                 Ok(results)
             })
@@ -131,45 +194,72 @@ impl<P: Perception> Clip<P> {
         ctl: &JobControl,
         frames: Vec<FrameInput>,
     ) -> impl Future<Output = Result<Vec<FrameResult>, EngineError>> + Send + use<P> {
-        let (process, clip, ctl) = (self.process(ctl, frames), self.clone(), ctl.clone());
+        let (run, clip, ctl) = (self.run(ctl, frames), self.clone(), ctl.clone());
         async move {
-            let results = process.await?;
-            match clip.settings.mode {
-                Mode::Offline => clip.finish(&ctl).await,
-                Mode::Online => Ok(results),
+            let (mut results, memory) = run.await?;
+            if clip.settings.mode == Mode::Offline {
+                settle(&clip.core, &clip.settings, &mut results);
+                ctl.guard(embody(&clip.core, &ctl, clip.settings.mesh, &mut results))
+                    .await?;
             }
+            memory.commit();
+            Ok(results)
         }
     }
 
-    async fn revise(
+    /// The whole memory of the clip, after the calls made before: [`Clip::resumed`] goes on from it
+    /// as the clip itself would. The clip stays as it is.
+    pub fn snapshot(
         &self,
         ctl: &JobControl,
-        results: &mut [FrameResult],
-    ) -> Result<(), EngineError> {
-        let places = revise(results);
-        for part in places.chunks(EMBODIED_AT_ONCE) {
-            let person = |&(frame, at): &(usize, usize)| {
-                let result = results.get(frame)?;
-                result.persons.get(at).cloned()
-            };
-            let people = part.iter().filter_map(person).collect();
-            let (core, mesh) = (&self.core, self.settings.mesh);
-            let embodied = core.perception().embody(ctl, people, mesh).await?;
-            for (&(frame, at), person) in part.iter().zip(embodied) {
-                let place = results.get_mut(frame).and_then(|r| r.persons.get_mut(at));
-                if let Some(place) = place {
-                    *place = person;
-                }
-            }
+    ) -> impl Future<Output = Result<Vec<u8>, EngineError>> + Send + use<P> {
+        let turn = Turn::take(&self.memory);
+        let (clip, ctl) = (self.clone(), ctl.clone());
+        async move {
+            ctl.check()?;
+            clip.core.check_open()?;
+            ctl.guard(async {
+                let memory = turn.come().await;
+                let record = Arc::clone(&clip.record).lock_owned().await;
+                let (header, settings) = (header(&clip.core), clip.settings);
+                let write = move || {
+                    let kept = Kept {
+                        settings,
+                        memory: &memory,
+                        record: &record,
+                    };
+                    snapshot::seal(&header, &kept)
+                };
+                let written = tokio::task::spawn_blocking(write).await;
+                written.map_err(|e| EngineError::new(INTERNAL, format!("snapshot: {e}")))?
+            })
+            .await
         }
-        Ok(())
+    }
+
+    /// Whether it is gone over again when all of it is known.
+    pub fn is_revised(&self) -> bool {
+        is_revised(&self.settings)
     }
 }
 
-/// Bodies asked for at a time: their meshes are 83 kB each.
-const EMBODIED_AT_ONCE: usize = 64;
+fn header<P: Perception>(core: &Core<P>) -> Header {
+    Header::new(core.version(), core.perception().keypoints())
+}
 
 type Guard<S> = OwnedMutexGuard<Memory<S>>;
+
+/// The memory as it is to be; dropped, it stays as it was.
+struct Draft<S> {
+    memory: Guard<S>,
+    next: Memory<S>,
+}
+
+impl<S> Draft<S> {
+    fn commit(mut self) {
+        *self.memory = self.next;
+    }
+}
 
 /// A place in the queue for the clip's memory.
 enum Turn<S> {
@@ -194,3 +284,7 @@ impl<S: Send + 'static> Turn<S> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "clip_tests.rs"]
+mod tests;

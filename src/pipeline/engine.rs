@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, Weak};
 
-use super::call::{Call, Memory};
+use super::call::Call;
 use super::clip::Clip;
 use super::control::JobControl;
 use super::error::EngineError;
@@ -101,6 +101,12 @@ impl<P: Perception> Engine<P> {
         Clip::new(Arc::clone(&self.0), settings)
     }
 
+    /// The clip that a snapshot was taken of, going on where that was.
+    pub fn resume_clip(&self, snapshot: &[u8]) -> Result<Clip<P>, EngineError> {
+        self.0.check_open()?;
+        Clip::resumed(Arc::clone(&self.0), snapshot)
+    }
+
     /// A clip whose frames come one by one; its work starts with the first of them.
     /// For a thread that has entered a tokio runtime.
     pub fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> FrameStream<P> {
@@ -158,13 +164,8 @@ impl<P: Perception> Engine<P> {
             ..FrameInput::new(0.0, source)
         };
         let settings = ClipSettings::default();
-        let state = self.0.perception().new_state(&settings);
-        let mut memory = Memory {
-            state,
-            index: 0,
-            last: None,
-        };
         let call = Call::new(Arc::clone(&self.0), ctl.clone(), settings);
+        let mut memory = call.new_memory();
         match call
             .run(vec![frame], &mut memory)
             .await?

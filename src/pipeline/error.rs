@@ -33,6 +33,8 @@ pub const TIMEOUT: &str = "ERR_POSE4D_TIMEOUT";
 pub const QUEUE_FULL: &str = "ERR_POSE4D_QUEUE_FULL";
 pub const CLOSED: &str = "ERR_POSE4D_CLOSED";
 pub const KEYPOINT_SET: &str = "ERR_POSE4D_KEYPOINT_SET";
+/// The bytes are no snapshot of a clip, or of none that this engine can go on with.
+pub const SNAPSHOT: &str = "ERR_POSE4D_SNAPSHOT";
 pub const DEVICE: &str = "ERR_POSE4D_DEVICE";
 pub const MODEL_FILE: &str = "ERR_POSE4D_MODEL_FILE";
 pub const MODEL_UNAVAILABLE: &str = "ERR_POSE4D_MODEL_UNAVAILABLE";

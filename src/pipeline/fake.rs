@@ -62,6 +62,7 @@ impl Perception for Fake {
     type Sightings = u64;
     /// A digest of all frames followed so far: differs for every order and every omission.
     type State = u64;
+    type Trace = ();
 
     fn build_worker(&self, _index: usize) -> Result<Worker, EngineError> {
         self.builds.fetch_add(1, Ordering::SeqCst);
@@ -136,6 +137,10 @@ impl Perception for Fake {
 
     fn version(&self) -> String {
         "fake 1".into()
+    }
+
+    fn keypoints(&self) -> &'static str {
+        "fake"
     }
 
     fn device(&self) -> String {

@@ -23,6 +23,8 @@ pub trait AnyEngine: Send + Sync {
     /// What a call of so many frames, which are a clip of their own, is taken for.
     fn settings_of_call(&self, frames: usize, settings: ClipSettings) -> ClipSettings;
     fn open_clip(&self, settings: ClipSettings) -> Arc<dyn AnyClip>;
+    /// As [`Engine::resume_clip`].
+    fn resume_clip(&self, snapshot: &[u8]) -> Result<Arc<dyn AnyClip>, EngineError>;
     /// For a thread that has entered a tokio runtime.
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream>;
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup>;
@@ -48,6 +50,9 @@ pub trait AnyClip: Send + Sync {
     fn run_whole(&self, ctl: &JobControl, frames: Vec<FrameInput>) -> Boxed<Vec<FrameResult>>;
     /// As [`Clip::finish`].
     fn finish(&self, ctl: &JobControl) -> Boxed<Vec<FrameResult>>;
+    /// As [`Clip::snapshot`].
+    fn snapshot(&self, ctl: &JobControl) -> Boxed<Vec<u8>>;
+    fn settings(&self) -> ClipSettings;
 }
 
 /// [`FrameStream`], whatever it perceives with.
@@ -56,6 +61,8 @@ pub trait AnyStream: Send + Sync {
     fn end(&self);
     fn close(&self);
     fn next(&self) -> Boxed<Option<FrameResult>>;
+    /// As [`FrameStream::taken`].
+    fn taken(&self) -> Boxed<bool>;
     fn answered(&self, result: &FrameResult);
 }
 
@@ -78,6 +85,10 @@ impl<P: Perception> AnyEngine for Engine<P> {
 
     fn open_clip(&self, settings: ClipSettings) -> Arc<dyn AnyClip> {
         Arc::new(Engine::open_clip(self, settings))
+    }
+
+    fn resume_clip(&self, snapshot: &[u8]) -> Result<Arc<dyn AnyClip>, EngineError> {
+        Ok(Arc::new(Engine::resume_clip(self, snapshot)?))
     }
 
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream> {
@@ -139,6 +150,14 @@ impl<P: Perception> AnyClip for Clip<P> {
     fn finish(&self, ctl: &JobControl) -> Boxed<Vec<FrameResult>> {
         Box::pin(Clip::finish(self, ctl))
     }
+
+    fn snapshot(&self, ctl: &JobControl) -> Boxed<Vec<u8>> {
+        Box::pin(Clip::snapshot(self, ctl))
+    }
+
+    fn settings(&self) -> ClipSettings {
+        *Clip::settings(self)
+    }
 }
 
 impl<P: Perception> AnyStream for FrameStream<P> {
@@ -156,6 +175,10 @@ impl<P: Perception> AnyStream for FrameStream<P> {
 
     fn next(&self) -> Boxed<Option<FrameResult>> {
         Box::pin(FrameStream::next(self))
+    }
+
+    fn taken(&self) -> Boxed<bool> {
+        Box::pin(FrameStream::taken(self))
     }
 
     fn answered(&self, result: &FrameResult) {

@@ -71,6 +71,8 @@ fn frame(width: usize, height: usize, persons: Vec<Person>) -> (Rgb8, FrameResul
         frame_number: 0.0,
         time_s: 0.0,
         held: Vec::new(),
+        starts_shot: false,
+        earlier: Vec::new(),
         width: width as u32,
         height: height as u32,
         persons,

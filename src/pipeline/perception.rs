@@ -3,6 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use super::control::JobControl;
 use super::error::EngineError;
 use super::plan::report::Plan;
@@ -13,8 +16,8 @@ use crate::imaging::pixels::Rgb8;
 use crate::models::smpl::rest::Rest;
 
 /// Whether answers are final.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Each frame is answered once.
     #[default]
@@ -24,8 +27,7 @@ pub enum Mode {
 }
 
 /// What holds for a whole clip.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipSettings {
     /// `false`: every frame is a clip of its own.
     pub tracking: bool,
@@ -67,6 +69,32 @@ pub struct FrameView {
     pub cut: bool,
 }
 
+/// A frame without pixels, and its place in the clip.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Blind {
+    /// Seconds.
+    pub time_s: f64,
+    pub index: u64,
+}
+
+/// A frame that was followed before.
+#[derive(Clone, Copy, Debug)]
+pub enum Earlier<'a> {
+    Seen(&'a FrameView),
+    /// Not to be looked at: it has no pixels any more, or its caller said who is there.
+    Unseen(Blind),
+}
+
+/// What a look at an earlier frame has come to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Back {
+    Found(Box<Person>),
+    /// Not there; maybe farther back.
+    Missed,
+    /// No use looking farther back.
+    End,
+}
+
 /// A network of the model, as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelState {
@@ -93,8 +121,10 @@ pub trait Perception: Send + Sync + 'static {
     type Worker: 'static;
     /// What a frame shows by itself.
     type Sightings: Send + 'static;
-    /// What a clip remembers from frame to frame.
-    type State: Clone + Send + 'static;
+    /// What a clip remembers from frame to frame; all of it, since a snapshot holds nothing else.
+    type State: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
+    /// Somebody seen for the first time, or again, who is looked for in the frames before.
+    type Trace: Send + 'static;
 
     /// A call of one frame is a photo, even where its caller did not say so.
     const LONE_FRAME_IS_PHOTO: bool = false;
@@ -123,6 +153,40 @@ pub trait Perception: Send + Sync + 'static {
         sightings: Self::Sightings,
     ) -> impl Future<Output = Result<Vec<Person>, EngineError>> + Send;
 
+    /// A frame that shows nothing, since it cannot be read: time passes, and who is being followed is
+    /// told from memory. Without memory of its own a family leaves the state as it is.
+    fn miss(&self, _state: &mut Self::State, _frame: &Blind) -> Vec<Person> {
+        Vec::new()
+    }
+
+    /// So many frames before the last an offline clip keeps, to look at them again.
+    fn reach_back(&self) -> usize {
+        0
+    }
+
+    /// Whom the last frame that was followed gives reason to look for in earlier ones, each with the
+    /// index of the frame before which to look.
+    fn traces(&self, _state: &Self::State) -> Vec<(u64, Self::Trace)> {
+        Vec::new()
+    }
+
+    /// Looks for somebody in an earlier frame; called for one frame after the other, backward in
+    /// time.
+    fn look_back(
+        &self,
+        _trace: &mut Self::Trace,
+        _pool: &Pool<Self::Worker>,
+        _ctl: &JobControl,
+        _frame: Earlier<'_>,
+    ) -> impl Future<Output = Result<Back, EngineError>> + Send {
+        async { Ok(Back::End) }
+    }
+
+    /// For at most so many frames somebody not seen is guessed.
+    fn max_predicted(&self) -> u32 {
+        30
+    }
+
     /// People whose parameters were made up between two sights, with what the model's body says of
     /// them: joints, keypoints, angles, and `mesh` if wanted. One for one.
     fn embody(
@@ -136,6 +200,9 @@ pub trait Perception: Send + Sync + 'static {
 
     /// Model and version, as results carry it.
     fn version(&self) -> String;
+
+    /// The set of keypoints in its results.
+    fn keypoints(&self) -> &'static str;
 
     /// Where the networks run: `cpu` or `cuda:N`.
     fn device(&self) -> String;

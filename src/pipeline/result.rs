@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::boxes::BBox;
 use crate::geometry::roi::Roi;
+use crate::pipeline::words::{self, Word};
+use crate::tracking::stored::{StoredBox, StoredRoi};
 
 /// How a record came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     Detected,
     Recovered,
@@ -26,9 +30,10 @@ impl Source {
 }
 
 /// One keypoint; its name follows from the set's order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Keypoint {
-    pub name: &'static str,
+    #[serde(with = "words::one")]
+    pub name: Word,
     /// Pixels of the input image.
     pub x: f32,
     pub y: f32,
@@ -39,7 +44,7 @@ pub struct Keypoint {
 }
 
 /// A pinhole camera that looks along +z; x right, y down.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Camera {
     /// Metres; a joint in camera space is `joint + translation`.
     pub translation: [f32; 3],
@@ -50,16 +55,17 @@ pub struct Camera {
 }
 
 /// Where in a region of the frame a person is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Segmentation {
     /// `[256, 256]`, row-major over the region: that the person covers it, 0..=1.
     pub mask: Arc<[f32]>,
     /// Pixels of the input image.
+    #[serde(with = "StoredRoi")]
     pub region: Roi,
 }
 
 /// Who drew the box around a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BoxSource {
     VitDet,
     RegNetY,
@@ -81,7 +87,7 @@ impl BoxSource {
 }
 
 /// Where keypoints come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeypointSource {
     /// Found in the image by a network for keypoints, each with its confidence.
     Measured,
@@ -99,7 +105,7 @@ impl KeypointSource {
 }
 
 /// The parameters of an SMPL body.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Smpl {
     /// `[3, 3]`: the pelvis against the camera's axes.
     pub global_orient: [f32; 9],
@@ -109,9 +115,10 @@ pub struct Smpl {
 }
 
 /// One person in one frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Person {
     pub track_id: u32,
+    #[serde(with = "StoredBox")]
     pub bbox: BBox,
     /// The detector's score, 0..=1.
     pub score: f32,
@@ -124,7 +131,8 @@ pub struct Person {
     /// `[J, 3]` metres, camera axes, origin at the pelvis.
     pub joints3d: Option<Vec<[f32; 3]>>,
     /// Degrees, in a fixed order.
-    pub joint_angles3d: Option<Vec<(&'static str, f32)>>,
+    #[serde(with = "words::maybe_named")]
+    pub joint_angles3d: Option<Vec<(Word, f32)>>,
     pub camera: Option<Camera>,
     /// Where it was asked for and the person was seen.
     pub segmentation: Option<Segmentation>,
@@ -160,7 +168,7 @@ impl Person {
 }
 
 /// Everything about one frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrameResult {
     /// As the caller gave it; NaN where it was not a number.
     pub frame_number: f64,
@@ -171,10 +179,16 @@ pub struct FrameResult {
     pub persons: Vec<Person>,
     /// Seen and not told, since they may be false alarms; kept where a clip is gone over again.
     pub held: Vec<Person>,
+    /// Another shot begins with this frame; known where a clip is gone over again.
+    pub starts_shot: bool,
+    /// People found in earlier frames, by their numbers, since this one showed them.
+    pub earlier: Vec<(f64, Person)>,
     pub processing_time_ms: f64,
     /// Milliseconds per stage.
-    pub timings: Vec<(&'static str, f64)>,
+    #[serde(with = "words::named")]
+    pub timings: Vec<(Word, f64)>,
     pub model_version: String,
     /// A bad frame is data: stable code and message.
-    pub error: Option<(&'static str, String)>,
+    #[serde(with = "words::coded")]
+    pub error: Option<(Word, String)>,
 }

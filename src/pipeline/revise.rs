@@ -3,17 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{FrameResult, Keypoint, Person, Smpl, Source};
+use super::result::{Camera, FrameResult, Keypoint, Person, Smpl, Source};
 use crate::geometry::angles::blazepose_angles;
 use crate::geometry::boxes::BBox;
 use crate::tracking::bones::BoneLengths;
 use crate::tracking::infill::{Gap, Posture};
+use crate::tracking::lead::Lead;
 
-/// Seconds between the two sights that a velocity is taken from: neighbours tremble too much.
-const BASELINE: f64 = 0.08;
+/// So many sights beside each edge of a gap, and of so many seconds from it, say how it is crossed.
+const BESIDE: usize = 5;
+const BESIDE_SECONDS: f64 = 0.3;
 /// Frames after which an interpolated record, counted to the nearer side, is worth 1/e: about so
 /// many are within 150 mm of the truth (scripts/eval_gaps.mjs, docs/results.md).
 const DECAY_FRAMES: f64 = 10.0;
+
+/// A guess whose box lies like this on another person's (intersection over union) is theirs.
+const SAME_PLACE: f32 = 0.3;
 
 /// Somebody seen: the frame's place in the list, its time, and the record.
 #[derive(Clone, Debug)]
@@ -23,37 +28,142 @@ struct Sight {
     person: Person,
 }
 
-/// Goes over a clip's results, in whatever order they are. Records that were `predicted` between
-/// two sights become `interpolated`; frames that had none there, broken ones too, get one. Returned
-/// are the places (frame, person) of the records that are new.
-pub fn revise(results: &mut [FrameResult]) -> Vec<(usize, usize)> {
+/// What the model family allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// For at most so many frames somebody not seen is guessed.
+    pub max_predicted: u32,
+}
+
+/// Goes over a clip's results, in whatever order they are. People found in earlier frames are told
+/// there; records that were `predicted` between two sights become `interpolated`, frames that had
+/// none there, broken ones too, get one; before their first sight people are `predicted` by the rules
+/// by which they are after their last. Nothing of this reaches across a cut. Returned are the places
+/// (frame, person) of the records that are interpolated.
+pub fn revise(results: &mut [FrameResult], rules: &Rules) -> Vec<(usize, usize)> {
     let order = clip_order(results);
-    let sights = sights(results, &order);
+    tell_earlier(results, &order);
+    let clip = Order::new(results, order);
+    drop_beyond_cuts(results, &clip);
+    let sights = sights(results, &clip.frames);
     let mut fresh: Vec<(usize, Person)> = Vec::new();
-    for seen in sights.into_values().filter(|seen| is_told(seen, results)) {
-        fresh.extend(held_back(&seen, results));
-        fresh.extend(gaps(&seen, results, &order));
+    let told = sights.values().filter(|seen| is_told(seen, results));
+    for seen in told.clone() {
+        fresh.extend(held_back(seen, results));
+        fresh.extend(gaps(seen, results, &clip));
     }
     let mut changed: Vec<(usize, u32)> = Vec::new();
+    let starts: Vec<Vec<Sight>> = told.cloned().collect();
     for (frame, person) in fresh {
-        let Some(result) = results.get_mut(frame) else {
-            continue;
-        };
         if person.source == Source::Interpolated {
             changed.push((frame, person.track_id));
         }
-        result.persons.retain(|old| old.track_id != person.track_id);
-        result.persons.push(person);
+        put(results, frame, person);
+    }
+    for seen in starts {
+        for (frame, person) in leads(&seen, results, &clip, rules) {
+            put(results, frame, person);
+        }
     }
     for result in results.iter_mut() {
         result.persons.sort_by_key(|person| person.track_id);
         result.held.clear();
+        result.earlier.clear();
     }
     let place = |(frame, id): (usize, u32)| {
         let persons = &results.get(frame)?.persons;
         Some((frame, persons.iter().position(|p| p.track_id == id)?))
     };
     changed.into_iter().filter_map(place).collect()
+}
+
+/// The record of a person in a frame, in the place of the one they may have there.
+fn put(results: &mut [FrameResult], frame: usize, person: Person) {
+    if let Some(result) = results.get_mut(frame) {
+        result.persons.retain(|old| old.track_id != person.track_id);
+        result.persons.push(person);
+    }
+}
+
+fn is_seen(person: &Person) -> bool {
+    matches!(person.source, Source::Detected | Source::Recovered)
+}
+
+/// People found in earlier frames get their records there, unless they were seen there after all.
+fn tell_earlier(results: &mut [FrameResult], order: &[usize]) {
+    let mut found = Vec::new();
+    for result in results.iter_mut() {
+        found.append(&mut result.earlier);
+    }
+    for (number, person) in found {
+        let number_of = |at: &usize| results.get(*at).map_or(f64::NAN, |r| r.frame_number);
+        let Ok(place) = order.binary_search_by(|at| number_of(at).total_cmp(&number)) else {
+            continue; // Of a part of the clip that was gone over before.
+        };
+        let Some(&frame) = order.get(place) else {
+            continue;
+        };
+        let known = results.get(frame).is_none_or(|r| {
+            let own = |p: &&Person| p.track_id == person.track_id;
+            r.persons.iter().filter(own).any(is_seen)
+        });
+        if !known {
+            put(results, frame, person);
+        }
+    }
+}
+
+/// The frames in the clip's order, and where in it shots begin.
+struct Order {
+    frames: Vec<usize>,
+    /// Frame → its position.
+    place: BTreeMap<usize, usize>,
+    /// Number of the shot, by position.
+    shot: Vec<usize>,
+}
+
+impl Order {
+    fn new(results: &[FrameResult], frames: Vec<usize>) -> Self {
+        let place = frames.iter().enumerate().map(|(i, &f)| (f, i)).collect();
+        let mut number = 0;
+        let shot = |frame: &usize| {
+            number += usize::from(results.get(*frame).is_some_and(|r| r.starts_shot));
+            number
+        };
+        let shot = frames.iter().map(shot).collect();
+        Self {
+            frames,
+            place,
+            shot,
+        }
+    }
+
+    fn place(&self, frame: usize) -> usize {
+        self.place.get(&frame).copied().unwrap_or(0)
+    }
+
+    fn same_shot(&self, a: usize, b: usize) -> bool {
+        self.shot.get(a) == self.shot.get(b)
+    }
+}
+
+/// Predictions in another shot than that of the last sight are none.
+fn drop_beyond_cuts(results: &mut [FrameResult], clip: &Order) {
+    let mut seen: BTreeMap<u32, usize> = BTreeMap::new();
+    for (at, &frame) in clip.frames.iter().enumerate() {
+        let Some(result) = results.get_mut(frame) else {
+            continue;
+        };
+        for person in result.persons.iter().chain(&result.held) {
+            if is_seen(person) {
+                seen.insert(person.track_id, at);
+            }
+        }
+        result.persons.retain(|person| {
+            let last = seen.get(&person.track_id);
+            is_seen(person) || last.is_none_or(|&last| clip.same_shot(last, at))
+        });
+    }
 }
 
 /// The frames that have a place in the clip, earliest first.
@@ -74,7 +184,7 @@ fn sights(results: &[FrameResult], order: &[usize]) -> BTreeMap<u32, Vec<Sight>>
     for &frame in order {
         let result = &results[frame];
         for person in result.persons.iter().chain(&result.held) {
-            if matches!(person.source, Source::Detected | Source::Recovered) {
+            if is_seen(person) {
                 all.entry(person.track_id).or_default().push(Sight {
                     frame,
                     time: result.time_s,
@@ -108,24 +218,25 @@ fn held_back(seen: &[Sight], results: &[FrameResult]) -> Vec<(usize, Person)> {
     seen.iter().filter(is_new).map(told).collect()
 }
 
-fn gaps(seen: &[Sight], results: &[FrameResult], order: &[usize]) -> Vec<(usize, Person)> {
-    let place: BTreeMap<usize, usize> = order.iter().enumerate().map(|(i, &f)| (f, i)).collect();
-    let at = |sight: &Sight| place.get(&sight.frame).copied().unwrap_or(0);
+fn gaps(seen: &[Sight], results: &[FrameResult], clip: &Order) -> Vec<(usize, Person)> {
     let mut filled = Vec::new();
     for (index, pair) in seen.windows(2).enumerate() {
         let [from, to] = pair else { continue };
-        let (first, last) = (at(from) + 1, at(to));
-        let Some(between) = order.get(first..last).filter(|frames| !frames.is_empty()) else {
+        let (last, next) = (clip.place(from.frame), clip.place(to.frame));
+        let between = clip.frames.get(last + 1..next).unwrap_or_default();
+        if between.is_empty() || !clip.same_shot(last, next) {
             continue;
+        }
+        let near = |sight: &&Sight, edge: &Sight, place: usize| {
+            let away = (sight.time - edge.time).abs();
+            away <= BESIDE_SECONDS && clip.same_shot(clip.place(sight.frame), place)
         };
-        let before = seen[..index].iter().rev();
+        let before = seen.get(..index).unwrap_or_default().iter().rev();
+        let before = before.take(BESIDE).take_while(|s| near(s, from, last));
         let after = seen.get(index + 2..).unwrap_or_default().iter();
-        let edges = Edges::new(
-            baseline(before, from.time).map(|s| posture(&s.person, s.time)),
-            from,
-            to,
-            baseline(after, to.time).map(|s| posture(&s.person, s.time)),
-        );
+        let after = after.take(BESIDE).take_while(|s| near(s, to, next));
+        let others = before.chain(after).map(|s| posture(&s.person, s.time));
+        let edges = Edges::new(from, to, others.collect());
         for (step, &frame) in between.iter().enumerate() {
             let nearer = (step + 1).min(between.len() - step);
             filled.push((frame, edges.person(results[frame].time_s, nearer)));
@@ -134,48 +245,126 @@ fn gaps(seen: &[Sight], results: &[FrameResult], order: &[usize]) -> Vec<(usize,
     filled
 }
 
-/// The first sight far enough away to tell a velocity, or the farthest there is nearby.
-fn baseline<'a>(sights: impl Iterator<Item = &'a Sight>, time: f64) -> Option<&'a Sight> {
-    let mut best = None;
-    for sight in sights {
-        let away = (sight.time - time).abs();
-        if away > 3.0 * BASELINE {
-            break;
+/// Guesses for the frames before the first sight, and before the first in a shot.
+fn leads(
+    seen: &[Sight],
+    results: &[FrameResult],
+    clip: &Order,
+    rules: &Rules,
+) -> Vec<(usize, Person)> {
+    let mut found = Vec::new();
+    let mut before: Option<usize> = None;
+    for (index, sight) in seen.iter().enumerate() {
+        let at = clip.place(sight.frame);
+        if before.is_none_or(|before| !clip.same_shot(before, at)) {
+            let sights = seen.get(index..).unwrap_or_default();
+            let earliest = before.map_or(0, |before| before + 1);
+            found.extend(lead(sights, results, clip, earliest, rules));
         }
-        best = Some(sight);
-        if away >= BASELINE {
-            break;
-        }
+        before = Some(at);
     }
-    best
+    found
+}
+
+/// Backward from the first of the sights, down to position `earliest`.
+fn lead(
+    sights: &[Sight],
+    results: &[FrameResult],
+    clip: &Order,
+    earliest: usize,
+    rules: &Rules,
+) -> Vec<(usize, Person)> {
+    let Some(first) = sights.first() else {
+        return Vec::new();
+    };
+    let at = clip.place(first.frame);
+    let in_shot = sights
+        .iter()
+        .take_while(|s| clip.same_shot(clip.place(s.frame), at));
+    let moments: Vec<(f64, BBox)> = in_shot.map(|s| (s.time, s.person.bbox)).collect();
+    let mut size = results.get(first.frame).map_or((0.0, 0.0), frame_size);
+    let Some(lead) = Lead::new(&moments, size, rules.max_predicted) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (step, place) in (earliest..at).rev().enumerate() {
+        let frame = clip.frames.get(place).copied();
+        let (true, Some((frame, result))) = (
+            clip.same_shot(place, at),
+            frame.and_then(|f| Some((f, results.get(f)?))),
+        ) else {
+            break;
+        };
+        if result.error.is_none() {
+            size = frame_size(result);
+        }
+        let Some((by, confidence)) = lead.at(step as u32 + 1, result.time_s, size) else {
+            break;
+        };
+        let person = guess(&first.person, by, confidence);
+        let there = |other: &&Person| other.track_id != person.track_id;
+        let mut others = result.persons.iter().filter(there);
+        // Where somebody is told to be, it is most likely them, under another number.
+        if others.any(|other| other.bbox.iou(&person.bbox) >= SAME_PLACE) {
+            break;
+        }
+        found.push((frame, person));
+    }
+    found
+}
+
+fn frame_size(result: &FrameResult) -> (f32, f32) {
+    (result.width as f32, result.height as f32)
+}
+
+/// As first seen, moved; what only a look can tell is left out, as of any guess.
+fn guess(first: &Person, [dx, dy]: [f32; 2], confidence: f32) -> Person {
+    let b = first.bbox;
+    let bbox = BBox::new(b.x1 + dx, b.y1 + dy, b.x2 + dx, b.y2 + dy);
+    let moved = |point: &Keypoint| Keypoint {
+        x: point.x + dx,
+        y: point.y + dy,
+        confidence: point.confidence * confidence,
+        ..*point
+    };
+    let camera = first.camera.filter(|_| first.smpl.is_none()).map(|camera| {
+        let [x, y, z] = camera.translation;
+        let metres = z / camera.focal_length;
+        Camera {
+            translation: [x + dx * metres, y + dy * metres, z],
+            ..camera
+        }
+    });
+    Person {
+        tracking_confidence: confidence,
+        keypoints: first.keypoints.iter().map(moved).collect(),
+        joints3d: first.joints3d.clone(),
+        joint_angles3d: first.joint_angles3d.clone(),
+        keypoint_source: first.keypoint_source,
+        camera,
+        ..Person::at(first.track_id, bbox, Source::Predicted)
+    }
 }
 
 /// Both sides of a gap.
 struct Edges<'a> {
-    before: Option<Posture>,
     from: (&'a Person, Posture),
     to: (&'a Person, Posture),
-    after: Option<Posture>,
+    others: Vec<Posture>,
     bones: BoneLengths,
 }
 
 impl<'a> Edges<'a> {
-    fn new(
-        before: Option<Posture>,
-        from: &'a Sight,
-        to: &'a Sight,
-        after: Option<Posture>,
-    ) -> Self {
+    fn new(from: &'a Sight, to: &'a Sight, others: Vec<Posture>) -> Self {
         let mut bones = BoneLengths::new();
         for person in [&from.person, &to.person] {
             let joints = person.joints3d.as_deref().unwrap_or_default();
             bones.observe(joints, &vec![1.0; joints.len()]);
         }
         Self {
-            before,
             from: (&from.person, posture(&from.person, from.time)),
             to: (&to.person, posture(&to.person, to.time)),
-            after,
+            others,
             bones,
         }
     }
@@ -183,10 +372,9 @@ impl<'a> Edges<'a> {
     /// `frames` from the nearer side.
     fn person(&self, time: f64, frames: usize) -> Person {
         let gap = Gap {
-            before: self.before.as_ref(),
             from: &self.from.1,
             to: &self.to.1,
-            after: self.after.as_ref(),
+            others: &self.others,
         };
         let confidence = (-(frames as f64) / DECAY_FRAMES).exp() as f32;
         let mut person = read(self.from.0, &gap.at(time));

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const RULES: Rules = Rules { max_predicted: 30 };
+
 fn person(id: u32, x: f32, source: Source) -> Person {
     let keypoint = Keypoint {
         name: "nose",
@@ -28,6 +30,8 @@ fn result(number: u32, persons: Vec<Person>) -> FrameResult {
         height: 480,
         persons,
         held: Vec::new(),
+        starts_shot: false,
+        earlier: Vec::new(),
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
@@ -59,7 +63,7 @@ fn xs(results: &[FrameResult]) -> Vec<f32> {
 #[test]
 fn a_gap_between_two_sights_is_filled_from_both_sides() {
     let mut results = walk("sspppsr");
-    let changed = revise(&mut results);
+    let changed = revise(&mut results, &RULES);
     assert_eq!(changed, [(2, 0), (3, 0), (4, 0)]);
     for (n, x) in xs(&results).iter().enumerate() {
         assert!((x - n as f32).abs() < 1e-3, "{n}: {x}");
@@ -77,7 +81,7 @@ fn a_gap_between_two_sights_is_filled_from_both_sides() {
 fn frames_without_a_record_and_broken_frames_get_one() {
     let mut results = walk("ss..ss");
     results[2].error = Some(("ERR_POSE4D_DECODE", "cut off".into()));
-    assert_eq!(revise(&mut results).len(), 2);
+    assert_eq!(revise(&mut results, &RULES).len(), 2);
     assert!((xs(&results)[2] - 2.0).abs() < 1e-3);
     assert!(results[2].error.is_some(), "what was wrong is still told");
 }
@@ -86,7 +90,7 @@ fn frames_without_a_record_and_broken_frames_get_one() {
 fn after_the_last_sight_a_prediction_stays_one() {
     let mut results = walk("ssppp");
     let before = results.clone();
-    assert_eq!(revise(&mut results), []);
+    assert_eq!(revise(&mut results, &RULES), []);
     assert_eq!(results, before);
 }
 
@@ -97,7 +101,7 @@ fn who_proves_real_is_told_from_the_first_sight_and_a_false_alarm_never() {
         person(7, 0.0, Source::Detected),
         person(9, 50.0, Source::Detected),
     ];
-    let changed = revise(&mut results);
+    let changed = revise(&mut results, &RULES);
     assert_eq!(changed, [(1, 0)]);
     let told = |r: &FrameResult| {
         r.persons
@@ -118,7 +122,7 @@ fn frames_out_of_order_are_put_in_order_and_refused_ones_left_alone() {
     refused.error = Some(("ERR_POSE4D_FRAME_NUMBER", "3 again".into()));
     results.insert(0, refused);
     results.reverse();
-    let changed = revise(&mut results);
+    let changed = revise(&mut results, &RULES);
     assert_eq!(changed.len(), 2);
     assert!(
         results
@@ -138,7 +142,7 @@ fn others_are_not_touched_and_records_stay_sorted() {
         person(3, 9.0, Source::Detected),
         person(12, 9.0, Source::Detected),
     ];
-    assert_eq!(revise(&mut results), [(1, 1)]);
+    assert_eq!(revise(&mut results, &RULES), [(1, 1)]);
     let ids: Vec<u32> = results[1].persons.iter().map(|p| p.track_id).collect();
     assert_eq!(ids, [3, 7, 12]);
     assert_eq!(results[1].persons[0], person(3, 9.0, Source::Detected));
@@ -157,7 +161,7 @@ fn a_body_is_filled_by_its_rotations() {
         results[n].persons[0].smpl = Some(body(turn));
         results[n].persons[0].vertices = Some(vec![0.0; 9]);
     }
-    revise(&mut results);
+    revise(&mut results, &RULES);
     let found = &results[1].persons[0];
     let smpl = found.smpl.as_ref().unwrap();
     let expected = body(0.6);
@@ -171,4 +175,106 @@ fn a_body_is_filled_by_its_rotations() {
     assert!(apart(&smpl.body_pose, &expected.body_pose) < 1e-6);
     assert!(apart(&smpl.betas, &expected.betas) < 1e-6);
     assert_eq!(found.vertices, None, "the surface is the model's to say");
+}
+
+/// As [`walk`], of somebody large enough, far from the sides, who walks on at four pixels a frame.
+fn stroll(seen: &str) -> Vec<FrameResult> {
+    let mut results = walk(seen);
+    for (n, result) in results.iter_mut().enumerate() {
+        for person in &mut result.persons {
+            let x = 300.0 + 4.0 * n as f32;
+            person.bbox = BBox::new(x, 100.0, x + 60.0, 300.0);
+            person.keypoints[0].x = x + 30.0;
+        }
+    }
+    results
+}
+
+fn sources(results: &[FrameResult]) -> String {
+    let letter = |r: &FrameResult| match r.persons.first().map(|p| p.source) {
+        None => '.',
+        Some(Source::Detected) => 's',
+        Some(Source::Recovered) => 'r',
+        Some(Source::Predicted) => 'p',
+        Some(Source::Interpolated) => 'i',
+    };
+    results.iter().map(letter).collect()
+}
+
+#[test]
+fn before_the_first_sight_people_are_guessed_by_the_rules_of_after_the_last() {
+    let mut results = stroll("........ssss");
+    revise(&mut results, &RULES);
+    assert_eq!(sources(&results), "ppppppppssss");
+    let (near, far) = (&results[7].persons[0], &results[0].persons[0]);
+    assert!((near.tracking_confidence - (-0.1f32).exp()).abs() < 1e-3);
+    assert!((far.tracking_confidence - (-0.8f32).exp()).abs() < 1e-3);
+    assert!((near.keypoints[0].x - 358.0).abs() < 1.5, "they walk");
+    assert!(near.bbox.x1 < 332.0 && far.bbox.x1 < near.bbox.x1);
+    assert_eq!(near.keypoints[0].confidence, 0.8 * near.tracking_confidence);
+
+    let mut results = stroll("........ssss");
+    revise(&mut results, &Rules { max_predicted: 3 });
+    assert_eq!(sources(&results), ".....pppssss");
+    let mut results = stroll("....s");
+    revise(&mut results, &RULES);
+    assert_eq!(sources(&results), "...ps", "a glimpse earns one guess");
+}
+
+#[test]
+fn nothing_reaches_across_a_cut() {
+    let mut results = stroll("ssspppppssss");
+    results[5].starts_shot = true;
+    revise(&mut results, &RULES);
+    assert_eq!(
+        sources(&results),
+        "ssspppppssss",
+        "guessed from either side"
+    );
+    let x = |n: usize| results[n].persons[0].bbox.x1;
+    assert!(x(5) < x(8) && x(4) >= x(2), "{} {}", x(4), x(5));
+    assert!(results[5].persons[0].tracking_confidence < results[7].persons[0].tracking_confidence);
+
+    let mut results = stroll("sssppppp");
+    results[5].starts_shot = true;
+    revise(&mut results, &RULES);
+    assert_eq!(sources(&results), "ssspp...");
+    let mut results = stroll(".....sss");
+    results[3].starts_shot = true;
+    revise(&mut results, &RULES);
+    assert_eq!(sources(&results), "...ppsss");
+}
+
+#[test]
+fn where_somebody_else_is_nobody_is_guessed() {
+    let mut results = stroll("......ssss");
+    let other = Person {
+        bbox: BBox::new(310.0, 100.0, 370.0, 300.0),
+        ..person(3, 0.0, Source::Predicted)
+    };
+    results[2].persons = vec![other.clone()];
+    revise(&mut results, &RULES);
+    let ids = |r: &FrameResult| r.persons.iter().map(|p| p.track_id).collect::<Vec<_>>();
+    assert_eq!(ids(&results[2]), [3]);
+    assert!(results[1].persons.is_empty(), "nor beyond them");
+    assert_eq!(ids(&results[3]), [7]);
+}
+
+#[test]
+fn people_found_in_earlier_frames_are_told_there_and_close_the_gap() {
+    let mut results = stroll("......ssss");
+    let found = |n: u32| {
+        let x = 300.0 + 4.0 * n as f32;
+        let person = Person {
+            bbox: BBox::new(x, 100.0, x + 60.0, 300.0),
+            ..person(7, 0.0, Source::Recovered)
+        };
+        (f64::from(n), person)
+    };
+    // One of a frame that is no part of the record, and one of a frame that showed them after all.
+    results[8].earlier = vec![found(5), found(2), found(99), found(7)];
+    let interpolated = revise(&mut results, &RULES);
+    assert_eq!(sources(&results), "ppriirssss");
+    assert_eq!(interpolated, [(3, 0), (4, 0)]);
+    assert!(results.iter().all(|r| r.earlier.is_empty()));
 }

@@ -12,10 +12,11 @@ use super::call::Call;
 use super::control::JobControl;
 use super::error::EngineError;
 use super::order::next_number;
-use super::perception::{ClipSettings, Perception};
+use super::perception::{ClipSettings, Mode, Perception};
 use super::result::FrameResult;
 use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
+use super::whole::{embody, settle, without_meshes};
 
 type Outcome = Result<FrameResult, EngineError>;
 
@@ -28,13 +29,26 @@ struct Entry {
     tickets: VecDeque<Ticket>,
 }
 
+/// Results on their way to the caller.
+struct Results {
+    fresh: UnboundedReceiver<Outcome>,
+    /// Of a clip that is gone over again: all of them, without meshes.
+    record: Vec<FrameResult>,
+    /// Those that are final and have their bodies, the next one last.
+    done: Vec<FrameResult>,
+    settled: bool,
+}
+
+/// Final results that are made ready at a time.
+const READY: usize = 8;
+
 /// Dropping it ends its work.
 pub struct FrameStream<P: Perception> {
     core: Arc<Core<P>>,
     ctl: JobControl,
     settings: ClipSettings,
-    entry: Mutex<Entry>,
-    results: Arc<tokio::sync::Mutex<UnboundedReceiver<Outcome>>>,
+    entry: Arc<Mutex<Entry>>,
+    results: Arc<tokio::sync::Mutex<Results>>,
     _work: Spawned<()>,
 }
 
@@ -53,19 +67,24 @@ impl<P: Perception> FrameStream<P> {
             core,
             ctl: own,
             settings,
-            entry: Mutex::new(Entry {
+            entry: Arc::new(Mutex::new(Entry {
                 frames: Some(frames),
                 index: 0,
                 last: None,
                 tickets: VecDeque::new(),
-            }),
-            results: Arc::new(tokio::sync::Mutex::new(results)),
+            })),
+            results: Arc::new(tokio::sync::Mutex::new(Results {
+                fresh: results,
+                record: Vec::new(),
+                done: Vec::new(),
+                settled: false,
+            })),
             _work: work,
         }
     }
 
     fn entry(&self) -> MutexGuard<'_, Entry> {
-        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entry)
     }
 
     /// Takes a frame in; the caller bounds how many are on their way.
@@ -102,19 +121,73 @@ impl<P: Perception> FrameStream<P> {
         self.ctl.cancel();
     }
 
-    /// The next frame's result; `None` after the last.
+    /// The next frame's result; `None` after the last. Of an offline clip: once all frames are taken
+    /// ([`FrameStream::taken`]).
     pub fn next(
         &self,
     ) -> impl Future<Output = Result<Option<FrameResult>, EngineError>> + Send + use<P> {
         let results = Arc::clone(&self.results);
-        async move { results.lock().await.recv().await.transpose() }
+        let (core, ctl, settings) = (Arc::clone(&self.core), self.ctl.clone(), self.settings);
+        async move {
+            let mut results = results.lock().await;
+            match settings.mode {
+                Mode::Online => results.fresh.recv().await.transpose(),
+                Mode::Offline => ctl.guard(results.final_one(&core, &ctl, &settings)).await,
+            }
+        }
+    }
+
+    /// Of an offline clip: `true` when the next frame is followed, `false` when all are.
+    pub fn taken(&self) -> impl Future<Output = Result<bool, EngineError>> + Send + use<P> {
+        let (results, entry) = (Arc::clone(&self.results), Arc::clone(&self.entry));
+        let core = Arc::clone(&self.core);
+        async move {
+            let mut results = results.lock().await;
+            let Some(result) = results.fresh.recv().await.transpose()? else {
+                return Ok(false);
+            };
+            lock(&entry).tickets.pop_front();
+            core.count(std::slice::from_ref(&result));
+            results.record.push(without_meshes(&result));
+            Ok(true)
+        }
     }
 
     /// The frame whose result was taken no longer counts as waiting.
     pub fn answered(&self, result: &FrameResult) {
+        if self.settings.mode == Mode::Offline {
+            return; // Counted when it was followed.
+        }
         self.entry().tickets.pop_front();
         self.core.count(std::slice::from_ref(result));
     }
+}
+
+impl Results {
+    /// The next of the results that are gone over again; bodies are posed a few frames at a time.
+    async fn final_one<P: Perception>(
+        &mut self,
+        core: &Core<P>,
+        ctl: &JobControl,
+        settings: &ClipSettings,
+    ) -> Result<Option<FrameResult>, EngineError> {
+        if !self.settled {
+            settle(core, settings, &mut self.record);
+            self.record.reverse();
+            self.settled = true;
+        }
+        if self.done.is_empty() {
+            let rest = self.record.len().saturating_sub(READY);
+            let mut next = self.record.split_off(rest);
+            embody(core, ctl, settings.mesh, &mut next).await?;
+            self.done = next;
+        }
+        Ok(self.done.pop())
+    }
+}
+
+fn lock(entry: &Mutex<Entry>) -> MutexGuard<'_, Entry> {
+    entry.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Constant bone lengths for a track: what a person's limbs measure, and joints made to agree.
 
+use serde::{Deserialize, Serialize};
+
 /// Joints of BlazePose, and the three midpoints that join its two sides.
 const JOINTS: usize = 33;
 const PELVIS: usize = 33;
@@ -64,7 +66,7 @@ const SHORTEST: f32 = 1e-4;
 /// A length is the median of its measurements so far and is final after [`ENOUGH`] of them, so it
 /// wanders a little in the first half second of a track and never again. Until a limb has been
 /// sure once, unsure measurements stand in.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BoneLengths {
     sure: [Vec<f32>; LENGTHS],
     unsure: [Vec<f32>; LENGTHS],

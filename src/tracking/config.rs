@@ -1,8 +1,10 @@
 //! Every constant of the tracker, with what it does.
 
+use serde::{Deserialize, Serialize};
+
 /// How people are followed. Sizes and distances are in body sizes (the square root of the area of
 /// a person's joints in the image: about 0.6 of a standing person's height).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrackerConfig {
     /// One observation of at least this score starts a confirmed track.
     pub instant_score: f32,
@@ -16,6 +18,13 @@ pub struct TrackerConfig {
     /// And for at most so many frames per frame seen, once that makes `n_init`; before that,
     /// for one frame only: a false alarm must not linger.
     pub predicted_per_sight: u32,
+    /// Somebody who is guessed no more is remembered for so many frames: who is believed for the first
+    /// time within these may be them …
+    pub lost_frames: u32,
+    /// … if not farther from where they are expected than this …
+    pub lost_distance: f64,
+    /// … and not dearer.
+    pub lost_cost: f64,
     /// Confidence of a guess: `exp(-misses / decay_frames)` times the visible part of its box.
     pub decay_frames: f32,
     /// A guess of which less than this part is inside the frame ends the track.
@@ -79,6 +88,9 @@ impl Default for TrackerConfig {
             max_predicted: 30,
             leaving_frames: 5,
             predicted_per_sight: 2,
+            lost_frames: 30,
+            lost_distance: 2.5,
+            lost_cost: 0.9,
             decay_frames: 10.0,
             min_visible: 0.15,
             gate_distance: 1.5,

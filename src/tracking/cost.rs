@@ -81,6 +81,21 @@ pub(super) fn pair_cost(
     cost.is_finite().then_some(cost)
 }
 
+/// The cost of saying that a track just believed is somebody who was lost; `None` where it is out of
+/// the question.
+pub(super) fn recall_cost(
+    config: &TrackerConfig,
+    lost: &Tracklet,
+    found: &Tracklet,
+    time_s: f64,
+) -> Option<f64> {
+    let expected = lost.expected(config, time_s);
+    let (from, to) = (expected.root(), found.last().root());
+    let distance = (to[0] - from[0]).hypot(to[1] - from[1]) / lost.motion.size();
+    let cost = pair_cost(config, lost, &expected, found.last(), time_s)?;
+    (distance <= config.lost_distance && cost <= config.lost_cost).then_some(cost)
+}
+
 /// How alike two people of one frame are, for telling doubles; 0 where nothing compares.
 pub(super) fn likeness(a: &Observation, b: &Observation) -> f32 {
     match pose_similarity(
@@ -94,6 +109,13 @@ pub(super) fn likeness(a: &Observation, b: &Observation) -> f32 {
         None if a.keypoints.is_empty() || b.keypoints.is_empty() => a.bbox.iou(&b.bbox),
         None => 0.0,
     }
+}
+
+/// Whether two people of one frame are so much in one place that they are most likely one.
+pub fn coincide(config: &TrackerConfig, a: &Observation, b: &Observation) -> bool {
+    let (from, to) = (a.root(), b.root());
+    let apart = (to[0] - from[0]).hypot(to[1] - from[1]) / a.size().max(f64::MIN_POSITIVE);
+    apart <= config.shadow_distance || likeness(a, b) >= config.shadow_similarity
 }
 
 /// Whether a young track seen in this frame may be a second pose of an older one.

@@ -1,10 +1,12 @@
 //! Where somebody will be: smoothed velocity in the image, faded and doubted when extrapolated.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tracking::config::TrackerConfig;
 
 /// The motion of one person's root in the image. Places are measured well and kept as measured;
 /// only the velocity is averaged over time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Motion {
     /// Seconds on the tracker's clock when last seen.
     seen_at: f64,

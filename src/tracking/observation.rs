@@ -1,13 +1,17 @@
 //! What the tracker is told about a person in a frame, and what it says back.
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks::pose_area;
+use crate::tracking::stored::StoredBox;
 
 /// A person found in one frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Pixels of the frame.
+    #[serde(with = "StoredBox")]
     pub bbox: BBox,
     /// How sure the detector is that this is a person, 0..=1.
     pub score: f32,

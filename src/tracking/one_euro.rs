@@ -2,6 +2,8 @@
 
 use std::f64::consts::TAU;
 
+use serde::{Deserialize, Serialize};
+
 /// Frames a second before the times of two frames are known.
 const FIRST_FREQUENCY: f64 = 30.0;
 
@@ -12,7 +14,7 @@ const MIN_OBJECT_SCALE: f32 = 1e-6;
 const VISIBILITY_ALPHA: f32 = 0.1;
 
 /// How strongly to smooth. Cutoffs in hertz.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OneEuroConfig {
     /// Cutoff for what does not move.
     pub min_cutoff: f64,
@@ -41,7 +43,7 @@ impl OneEuroConfig {
 }
 
 /// `stored = alpha * value + (1 - alpha) * stored`, in MediaPipe's mix of precisions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct LowPass {
     raw: f32,
     stored: f32,
@@ -64,7 +66,7 @@ impl LowPass {
 }
 
 /// One coordinate: its value and its speed, both low-passed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Channel {
     value: LowPass,
     speed: LowPass,
@@ -96,7 +98,7 @@ fn alpha(cutoff: f64, frequency: f64) -> f32 {
 }
 
 /// One-euro filters for any number of values that are measured together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OneEuro {
     config: OneEuroConfig,
     frequency: f64,
@@ -143,7 +145,7 @@ impl OneEuro {
 
 /// MediaPipe's smoothing of a set of landmarks: positions by one-euro filters, confidences by a
 /// plain low-pass. One for each person and set; drop it when the person is lost.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LandmarkFilter {
     positions: OneEuro,
     visibilities: Vec<LowPass>,

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::tracking::assignment::assign;
 use crate::tracking::config::TrackerConfig;
-use crate::tracking::cost::{is_double, likeness, pair_cost};
+use crate::tracking::cost::{is_double, likeness, pair_cost, recall_cost};
 use crate::tracking::observation::{Observation, Record};
 use crate::tracking::tracklet::Tracklet;
 
 /// Assumed between frames whose times do not tell: seconds.
 const NOMINAL_INTERVAL: f64 = 1.0 / 30.0;
 
+/// People remembered at most who are guessed no more.
+const MOST_LOST: usize = 200;
+
 /// Follows people through the frames of one clip.
 ///
 /// Deterministic: the same frames give the same records, and a clone goes on exactly as its
 /// original would.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tracker {
     config: TrackerConfig,
     /// By ascending id.
@@ -26,6 +31,10 @@ pub struct Tracker {
     clock: f64,
     /// As the caller gave it.
     last_time: Option<f64>,
+    /// Width and height of the last frame, pixels.
+    frame: (f32, f32),
+    /// Who is guessed no more, and may yet be found again.
+    lost: Vec<Tracklet>,
     /// For how many frames in a row two tracks have looked like one person.
     alike: BTreeMap<(u32, u32), u32>,
 }
@@ -39,6 +48,8 @@ impl Tracker {
             frames: 0,
             clock: 0.0,
             last_time: None,
+            frame: (0.0, 0.0),
+            lost: Vec::new(),
             alike: BTreeMap::new(),
         }
     }
@@ -54,23 +65,50 @@ impl Tracker {
         frame: (f32, f32),
         observations: &[Observation],
     ) -> Vec<Record> {
+        self.frame = frame;
         self.clock = self.clock_at(time_s);
         if time_s.is_finite() {
             self.last_time = Some(time_s);
         }
-        self.frames += 1;
+        self.frames = self.frames.saturating_add(1);
 
         let free = self.match_tracks(observations);
         self.tracks
             .retain(|t| t.matched().is_some() || t.confirmed());
         self.start_tracks(observations, &free);
         self.merge_doubles();
-        self.count_sights();
+        let believed = self.count_sights();
+        self.recall(&believed);
         self.end_tracks(frame);
         self.tracks
             .iter()
             .map(|t| t.record(&self.config, self.clock, frame))
             .collect()
+    }
+
+    /// The next frame could not be looked at; it is taken to be as large as the last.
+    pub fn update_unseen(&mut self, time_s: f64) -> Vec<Record> {
+        self.update(time_s, self.frame, &[])
+    }
+
+    /// Width and height of the last frame, pixels; nothing before the first.
+    pub fn frame(&self) -> (f32, f32) {
+        self.frame
+    }
+
+    /// Forgets everybody but one.
+    pub fn keep_only(&mut self, id: u32) {
+        self.tracks.retain(|track| track.id() == id);
+        self.lost.clear();
+    }
+
+    /// Another shot begins: nobody is where they were, or guessed to be anywhere. Who is found in much
+    /// the same place and pose all the same, since it was a flash and no cut, has their number again.
+    pub fn forget(&mut self) {
+        let tracks = std::mem::take(&mut self.tracks);
+        self.lost
+            .extend(tracks.into_iter().filter(|t| t.confirmed()));
+        self.alike.clear();
     }
 
     /// Everybody being followed, by ascending id.
@@ -175,7 +213,12 @@ impl Tracker {
                     continue;
                 }
                 let pair = (older.id(), younger.id());
-                let frames = self.alike.get(&pair).copied().unwrap_or(0) + 1;
+                let frames = self
+                    .alike
+                    .get(&pair)
+                    .copied()
+                    .unwrap_or(0)
+                    .saturating_add(1);
                 if frames >= self.config.merge_frames {
                     merges.push(pair);
                 } else {
@@ -195,7 +238,7 @@ impl Tracker {
         }
         // Somebody hidden behind another is not that other. Only who was started while the older
         // one was missed can be the older one, found again.
-        let since = self.frames - u64::from(older.misses());
+        let since = self.frames.saturating_sub(u64::from(older.misses()));
         if older.matched().is_none() && younger.born() <= since {
             return false;
         }
@@ -218,8 +261,8 @@ impl Tracker {
 
     /// A young track that looks like an older one seen in the same frame, or has its trunk in the
     /// same place, is most likely a second, half wrong pose of one person: such sights do not
-    /// count.
-    fn count_sights(&mut self) {
+    /// count. Answers whom that makes believed from now on.
+    fn count_sights(&mut self) -> Vec<u32> {
         let seen = |t: &&Tracklet| t.matched().is_some();
         let alone: Vec<bool> = (0..self.tracks.len())
             .map(|i| {
@@ -228,17 +271,58 @@ impl Tracker {
                 !others.any(|t| is_double(&self.config, t, &rest[0]))
             })
             .collect();
+        let mut believed = Vec::new();
         for (track, alone) in self.tracks.iter_mut().zip(alone) {
             if track.matched().is_some() {
+                let before = track.confirmed();
                 track.count_sight(&self.config, alone);
+                if track.confirmed() && !before {
+                    believed.push(track.id());
+                }
             }
+        }
+        believed
+    }
+
+    /// Somebody believed for the first time may be somebody who was lost not long ago: nobody was
+    /// told of them yet, and so they go on under the number that is known.
+    fn recall(&mut self, believed: &[u32]) {
+        for id in believed {
+            let Some(place) = self.tracks.iter().position(|t| t.id() == *id) else {
+                continue;
+            };
+            let found = &self.tracks[place];
+            let cost = |lost: &Tracklet| recall_cost(&self.config, lost, found, self.clock);
+            let costs = self.lost.iter().enumerate();
+            let costs = costs.filter_map(|(at, lost)| Some((at, cost(lost)?)));
+            let Some((at, _)) = costs.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+                continue;
+            };
+            let lost = self.lost.remove(at);
+            let mut track = self.tracks.remove(place);
+            track.continue_as(&lost);
+            let place = self.tracks.partition_point(|t| t.id() < track.id());
+            self.tracks.insert(place, track);
         }
     }
 
     fn end_tracks(&mut self, frame: (f32, f32)) {
         let (config, now) = (&self.config, self.clock);
-        self.tracks
-            .retain(|track| track.is_alive(config, now, frame));
+        for track in &mut self.lost {
+            track.miss();
+        }
+        let remembered = config.max_predicted.saturating_add(config.lost_frames);
+        self.lost.retain(|track| track.misses() <= remembered);
+        for track in std::mem::take(&mut self.tracks) {
+            if track.is_alive(config, now, frame) {
+                self.tracks.push(track);
+            } else if config.lost_frames > 0 && track.is_memorable(config, now, frame) {
+                self.lost.push(track);
+            }
+        }
+        // However many come and go.
+        let most = self.lost.len().saturating_sub(MOST_LOST);
+        self.lost.drain(..most);
     }
 }
 
@@ -249,6 +333,10 @@ mod scene;
 #[cfg(test)]
 #[path = "tracker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tracker_long_tests.rs"]
+mod long_tests;
 
 #[cfg(test)]
 #[path = "tracker_doubt_tests.rs"]

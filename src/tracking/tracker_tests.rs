@@ -79,6 +79,24 @@ fn somebody_missed_for_up_to_thirty_frames_is_found_again() {
 }
 
 #[test]
+fn after_a_cut_nobody_is_guessed_and_only_who_stands_there_unmoved_is_the_same() {
+    for (there, same) in [(300.0, true), (900.0, false)] {
+        let mut clip = Clip::new(1, 3);
+        let walker = |x: f64, n: usize| Figure::walker(x, 300.0, 0.2 * n as f64, 0.0);
+        for n in 0..20 {
+            clip.show(&[Some(walker(300.0, n))], &[]);
+        }
+        clip.tracker.forget();
+        assert!(clip.show(&[None], &[]).is_empty());
+        for n in 20..26 {
+            let records = clip.show(&[Some(walker(there, n))], &[]);
+            assert_eq!(records.len(), 1);
+            assert_eq!(records[0].track_id == 1, same, "at {there}");
+        }
+    }
+}
+
+#[test]
 fn guesses_decay_stay_near_and_end() {
     let mut clip = Clip::new(1, 3);
     let walker = |n: usize| Figure::walker(300.0 + 4.0 * n as f64, 300.0, 0.3 * n as f64, 0.0);

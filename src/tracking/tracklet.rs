@@ -1,11 +1,13 @@
 //! One person being followed: last sight, motion, and how long since.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::motion::Motion;
 use crate::tracking::observation::{Observation, Origin, Record};
 
 /// A person being followed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tracklet {
     id: u32,
     age: u32,
@@ -152,6 +154,27 @@ impl Tracklet {
             config.max_predicted
         };
         self.misses <= allowed.min(earned) && expected.visible_part(frame) >= config.min_visible
+    }
+
+    /// Whether it is worth remembering when it is guessed no more: somebody known who did not leave.
+    pub(super) fn is_memorable(
+        &self,
+        config: &TrackerConfig,
+        time_s: f64,
+        frame: (f32, f32),
+    ) -> bool {
+        let expected = self.expected(config, time_s);
+        self.confirmed
+            && self.sights >= config.n_init
+            && !self.is_leaving(&expected, frame)
+            && expected.visible_part(frame) >= config.min_visible
+    }
+
+    /// Goes on under the number of somebody who was lost.
+    pub(super) fn continue_as(&mut self, lost: &Self) {
+        self.id = lost.id;
+        self.age = self.age.saturating_add(lost.age);
+        self.sights = self.sights.saturating_add(lost.sights);
     }
 
     /// Whether it was last going out through the side of the frame that it touches.

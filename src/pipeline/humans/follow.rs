@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::identity::Asker;
 use super::networks::FoundBox;
 use super::person::Sighting;
@@ -23,7 +25,7 @@ const SEEN: f32 = 0.3;
 const EXPECTED: f32 = 0.4;
 
 /// The memory of a clip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Clip {
     /// A frame by itself.
     Photo,
@@ -98,8 +100,19 @@ impl Clip {
     }
 }
 
+impl Clip {
+    /// A frame that could not be read: time passes, and everybody is told from memory.
+    pub fn miss(&mut self, time_s: f64) -> Vec<Person> {
+        match self {
+            Self::Photo => Vec::new(),
+            Self::Joints(joints) => joints.miss(time_s),
+            Self::Phalp(phalp) => phalp.miss(),
+        }
+    }
+}
+
 /// People followed by their projected joints and boxes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Joints {
     tracker: Tracker,
     /// Everybody being followed, as last seen.
@@ -132,6 +145,9 @@ impl Joints {
         people: Vec<Person>,
         sightings: &[Sighting],
     ) -> Vec<Person> {
+        if frame.cut {
+            self.tracker.forget();
+        }
         let size = (frame.image.width as f32, frame.image.height as f32);
         let seen = people.iter().zip(sightings);
         let observations: Vec<Observation> = seen
@@ -147,6 +163,14 @@ impl Joints {
             told.extend(self.describe(&record, seen));
         }
         told
+    }
+
+    fn miss(&mut self, time_s: f64) -> Vec<Person> {
+        let records = self.tracker.update_unseen(time_s);
+        self.last
+            .retain(|id, _| records.iter().any(|record| record.track_id == *id));
+        let told = records.iter().filter_map(|r| self.describe(r, None));
+        told.collect()
     }
 
     fn describe(&mut self, record: &Record, seen: Option<Person>) -> Option<Person> {

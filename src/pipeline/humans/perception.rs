@@ -19,7 +19,7 @@ use crate::models::smpl::rest::Rest;
 use crate::pipeline::config::{EngineConfig, TrackerPreset};
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::{EngineError, INTERNAL, KEYPOINT_SET, MODEL_FILE};
-use crate::pipeline::perception::{ClipSettings, FrameView, ModelState, Perception};
+use crate::pipeline::perception::{Blind, ClipSettings, FrameView, ModelState, Perception};
 use crate::pipeline::plan::report::Plan;
 use crate::pipeline::plan::sizes::Network as Kind;
 use crate::pipeline::pool::Pool;
@@ -143,6 +143,7 @@ impl Perception for Humans {
     type Worker = ();
     type Sightings = Sightings;
     type State = Clip;
+    type Trace = ();
 
     const LONE_FRAME_IS_PHOTO: bool = true;
 
@@ -222,6 +223,14 @@ impl Perception for Humans {
         Ok(told)
     }
 
+    fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {
+        state.miss(frame.time_s)
+    }
+
+    fn max_predicted(&self) -> u32 {
+        self.max_predicted
+    }
+
     async fn embody(
         &self,
         ctl: &JobControl,
@@ -249,6 +258,10 @@ impl Perception for Humans {
 
     fn version(&self) -> String {
         self.version.clone()
+    }
+
+    fn keypoints(&self) -> &'static str {
+        self.shape.set().as_str()
     }
 
     fn device(&self) -> String {

@@ -95,6 +95,10 @@ impl Shape {
         })
     }
 
+    pub fn set(&self) -> KeypointSet {
+        self.set
+    }
+
     /// Joints of `hmr44` that the set needs.
     pub fn needs(&self) -> usize {
         let last = |slot: &Slot| match slot.joint {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::identity::Asker;
 use super::person::Sighting;
 use crate::geometry::boxes::BBox;
@@ -23,16 +25,18 @@ const SQUARE: i64 = 256;
 const DEPTH_UNIT: f32 = 200.0;
 
 /// The memory of a clip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Following {
     tracker: Tracker,
+    /// Of the last frame, pixels.
+    size: [f32; 2],
     /// Everybody being followed, as last seen.
     last: BTreeMap<u32, Arc<Last>>,
     /// Records for somebody missed, at most.
     max_predicted: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Last {
     person: Person,
     place: Place,
@@ -42,6 +46,7 @@ impl Following {
     pub fn new(config: Config, max_predicted: u32) -> Self {
         Self {
             tracker: Tracker::new(config),
+            size: [0.0; 2],
             last: BTreeMap::new(),
             max_predicted,
         }
@@ -57,16 +62,12 @@ impl Following {
         networks: &mut Asker<'_>,
     ) -> Result<Vec<Person>, EngineError> {
         let view = View::of(frame);
+        self.size = view.size;
         let seen = people.iter().zip(sightings);
         let detections: Vec<Detection> = seen
             .map(|(person, sighting)| view.detection(person, sighting, frame.index))
             .collect();
-        let expected: BTreeMap<u32, Prediction> = self
-            .tracker
-            .tracks()
-            .iter()
-            .filter_map(|track| Some((track.id, track.predictions().next()?.clone())))
-            .collect();
+        let expected = self.predictions();
         let step = self.tracker.step(&detections, frame.cut, networks).await?;
         let mut told = Vec::new();
         for ((person, detection), owner) in people.into_iter().zip(detections).zip(step.owners) {
@@ -88,6 +89,39 @@ impl Following {
         }
         told.sort_by_key(|person| person.track_id);
         Ok(told)
+    }
+
+    fn predictions(&self) -> BTreeMap<u32, Prediction> {
+        let next = |track: &Track| Some((track.id, track.predictions().next()?.clone()));
+        self.tracker.tracks().iter().filter_map(next).collect()
+    }
+
+    /// A frame that could not be read: people are where they were expected, in the pose they were
+    /// seen in last.
+    pub fn miss(&mut self) -> Vec<Person> {
+        let view = View::sized(self.size);
+        let expected = self.predictions();
+        self.tracker.pass();
+        let still = |person: Person| {
+            let last = &self.last.get(&person.track_id)?.person;
+            let ([x, y], [to_x, to_y]) = (last.bbox.center(), person.bbox.center());
+            let mut keypoints = person.keypoints;
+            for point in &mut keypoints {
+                point.x += to_x - x;
+                point.y += to_y - y;
+            }
+            Some(Person {
+                keypoints,
+                joints3d: last.joints3d.clone(),
+                joint_angles3d: last.joint_angles3d.clone(),
+                keypoint_source: last.keypoint_source,
+                camera: None,
+                smpl: None,
+                ..person
+            })
+        };
+        let missed = self.missed(&view, &expected).into_iter();
+        missed.filter_map(still).collect()
     }
 
     /// Where everybody believed in is expected.
@@ -122,8 +156,6 @@ fn carried(person: &Person) -> Person {
     Person {
         segmentation: None,
         vertices: None,
-        joints3d: None,
-        joint_angles3d: None,
         ..person.clone()
     }
 }
@@ -137,10 +169,14 @@ struct View {
 
 impl View {
     fn of(frame: &FrameView) -> Self {
-        let [width, height] = [frame.image.width, frame.image.height];
+        Self::sized([frame.image.width as f32, frame.image.height as f32])
+    }
+
+    fn sized(size: [f32; 2]) -> Self {
+        let [width, height] = size.map(f64::from);
         Self {
-            size: [width as f32, height as f32],
-            focal_length: full_focal_length(FOCAL_LENGTH, SQUARE, width as f64, height as f64),
+            size,
+            focal_length: full_focal_length(FOCAL_LENGTH, SQUARE, width, height),
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::candidates::Candidate;
+use super::past::Past;
 use super::person::{Body, Shape, Standing};
 use super::pose::{Found, Pose};
 use super::search::Looker;
@@ -17,12 +20,13 @@ use crate::imaging::pixels::Rgb8;
 use crate::models::blazepose::regions;
 use crate::pipeline::config::BlazePoseConfig;
 use crate::pipeline::error::EngineError;
-use crate::pipeline::perception::FrameView;
+use crate::pipeline::perception::{Blind, FrameView};
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::bones::BoneLengths;
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::observation::{Observation, Origin, Record};
 use crate::tracking::one_euro::{LandmarkFilter, OneEuroConfig};
+use crate::tracking::stored::maybe_roi;
 use crate::tracking::tracker::Tracker;
 
 type Result<T> = std::result::Result<T, EngineError>;
@@ -55,9 +59,10 @@ const MIN_TRUNK_IN_PHOTO: usize = 2;
 const INSTANT_QUALITY: f32 = 0.3;
 
 /// What belongs to one track beside its place.
-#[derive(Clone, Debug)]
-struct Carried {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Carried {
     /// Where to look in the next frame; `None` while lost.
+    #[serde(with = "maybe_roi")]
     region: Option<Roi>,
     aux: LandmarkFilter,
     image: LandmarkFilter,
@@ -67,29 +72,37 @@ struct Carried {
 
 impl Carried {
     fn new() -> Self {
+        Self::with_bones(BoneLengths::new())
+    }
+
+    /// Somebody whose bones are known.
+    pub(super) fn with_bones(bones: BoneLengths) -> Self {
         Self {
             region: None,
             aux: LandmarkFilter::new(OneEuroConfig::AUXILIARY),
             image: LandmarkFilter::new(OneEuroConfig::IMAGE),
             world: LandmarkFilter::new(OneEuroConfig::WORLD),
-            bones: BoneLengths::new(),
+            bones,
         }
     }
 }
 
 /// The memory of a clip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clip {
     /// A frame by itself.
     photo: bool,
-    tracker: Tracker,
-    carried: BTreeMap<u32, Carried>,
+    pub(super) tracker: Tracker,
+    pub(super) carried: BTreeMap<u32, Carried>,
     /// The last frame, if watching.
     before: Option<Thumbnail>,
+    /// Who was where of late, of a clip that looks back.
+    pub(super) past: Option<Past>,
 }
 
 impl Clip {
-    pub fn new(config: &BlazePoseConfig, photo: bool) -> Self {
+    /// `reach`: so many frames are remembered to look back at; 0 for none.
+    pub fn new(config: &BlazePoseConfig, photo: bool, reach: usize) -> Self {
         let tracker = TrackerConfig {
             max_predicted: config.max_predicted,
             ..TrackerConfig::default()
@@ -99,6 +112,39 @@ impl Clip {
             tracker: Tracker::new(tracker),
             carried: BTreeMap::new(),
             before: None,
+            past: (reach > 0).then(|| Past::new(reach)),
+        }
+    }
+
+    /// A frame that could not be read: time passes, and everybody is told from memory.
+    pub fn miss(&mut self, config: &BlazePoseConfig, shape: &Shape, frame: &Blind) -> Vec<Person> {
+        if self.photo {
+            return Vec::new();
+        }
+        let records = self.tracker.update_unseen(frame.time_s);
+        self.remember(frame, &records);
+        let (width, height) = self.tracker.frame();
+        let size = (width as usize, height as usize);
+        let mut told = Vec::with_capacity(records.len());
+        for record in records {
+            told.extend(self.describe(record, None, config, shape, (frame.time_s, size)));
+        }
+        told
+    }
+
+    /// Somebody is not where they were: the place is of no use any more.
+    pub(super) fn lose(&mut self, id: u32) {
+        if let Some(carried) = self.carried.get_mut(&id) {
+            carried.region = None;
+        }
+    }
+
+    /// Drops what belonged to tracks that have ended.
+    pub(super) fn remember(&mut self, frame: &Blind, records: &[Record]) {
+        self.carried
+            .retain(|id, _| records.iter().any(|r| r.track_id == *id));
+        if let Some(past) = &mut self.past {
+            past.add(frame, self.tracker.frame(), records);
         }
     }
 
@@ -111,6 +157,11 @@ impl Clip {
         mut sightings: Sightings,
         max_persons: usize,
     ) -> Result<Vec<Person>> {
+        if frame.cut {
+            self.tracker.forget();
+            self.carried.clear();
+            self.before = None;
+        }
         let thumbnail = sightings.thumbnail.take();
         let mut found = match &frame.boxes {
             Some(boxes) => {
@@ -142,12 +193,17 @@ impl Clip {
         let observations: Vec<Observation> =
             people.iter().map(|p| observation(p, self.photo)).collect();
         let records = self.tracker.update(frame.time_s, size, &observations);
-        self.carried
-            .retain(|id, _| records.iter().any(|r| r.track_id == *id));
+        let place = Blind {
+            time_s: frame.time_s,
+            index: frame.index,
+        };
+        self.remember(&place, &records);
+        let whole = (frame.image.width, frame.image.height);
         let mut persons = Vec::with_capacity(records.len());
         for record in records {
             let pose = record.matched.and_then(|i| people.get(i));
-            let person = self.describe(record, pose, look.config, shape, frame);
+            let moment = (frame.time_s, whole);
+            let person = self.describe(record, pose, look.config, shape, moment);
             persons.extend(person);
         }
         Ok(persons)
@@ -224,7 +280,7 @@ impl Clip {
     }
 
     /// The poses in the regions carried over from the last frame.
-    async fn carry_on(
+    pub(super) async fn carry_on(
         &self,
         look: &Looker<'_>,
         expected: &BTreeMap<u32, Observation>,
@@ -288,7 +344,7 @@ impl Clip {
     }
 
     /// Looks where a lost person is expected: the landmarks first, then the detector, closer up.
-    async fn look_again(
+    pub(super) async fn look_again(
         &self,
         look: &Looker<'_>,
         id: u32,
@@ -337,13 +393,14 @@ impl Clip {
         Ok(near_enough(poses))
     }
 
-    fn describe(
+    /// `moment`: the frame's time, and its width and height.
+    pub(super) fn describe(
         &mut self,
         record: Record,
         pose: Option<&Pose>,
         config: &BlazePoseConfig,
         shape: &Shape,
-        frame: &FrameView,
+        (time_s, (width, height)): (f64, (usize, usize)),
     ) -> Option<Person> {
         let carried = self
             .carried
@@ -354,7 +411,7 @@ impl Clip {
             joints: record.observation.joints,
         };
         match pose {
-            Some(pose) => carried.learn(pose, &mut body, config, frame.time_s),
+            Some(pose) => carried.learn(pose, &mut body, config, time_s),
             None => carried.region = None,
         }
         if config.constant_bones {
@@ -378,12 +435,16 @@ impl Clip {
         };
         Some(Person {
             confirmed: record.confirmed,
-            ..shape.person(standing, &body, frame.image.width, frame.image.height)
+            ..shape.person(standing, &body, width, height)
         })
     }
 }
 
 impl Carried {
+    pub(super) fn bones(&self) -> &BoneLengths {
+        &self.bones
+    }
+
     /// Takes in the pose of this frame; smooths the body if asked to.
     fn learn(&mut self, pose: &Pose, body: &mut Body, config: &BlazePoseConfig, time_s: f64) {
         let [center, rim] = pose.landmarks.aux;
@@ -410,7 +471,7 @@ impl Carried {
 
 /// In a photo there is nothing to wait for, and in a box of the caller's nothing to doubt: who is
 /// found is believed.
-fn observation(pose: &Pose, photo: bool) -> Observation {
+pub(super) fn observation(pose: &Pose, photo: bool) -> Observation {
     let sure = photo || pose.found == Found::Given;
     let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
     Observation {

@@ -1,7 +1,9 @@
 //! Finding people in a frame and following them through a clip, with BlazePose.
 
+pub mod back;
 pub mod candidates;
 pub mod follow;
+mod past;
 pub mod person;
 pub mod pose;
 pub mod search;

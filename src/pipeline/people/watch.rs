@@ -1,5 +1,7 @@
 //! Where something moves that nobody known accounts for: worth a look between two searches.
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::boxes::BBox;
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
@@ -20,13 +22,46 @@ const SPAN: f32 = 2.5;
 const SPAN_RANGE: [f32; 2] = [0.25, 0.6];
 
 /// A frame, small and grey.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Thumbnail {
     columns: usize,
     rows: usize,
     /// Pixels of the frame along a cell.
     cell: f32,
     levels: Vec<f32>,
+}
+
+/// As it is stored: numbers that may contradict one another.
+#[derive(Deserialize)]
+struct Stored {
+    columns: usize,
+    rows: usize,
+    cell: f32,
+    levels: Vec<f32>,
+}
+
+impl TryFrom<Stored> for Thumbnail {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored {
+            columns,
+            rows,
+            cell,
+            levels,
+        } = stored;
+        let whole = (1..=CELLS).contains(&columns)
+            && (1..=CELLS).contains(&rows)
+            && levels.len() == columns * rows;
+        let thumbnail = Self {
+            columns,
+            rows,
+            cell,
+            levels,
+        };
+        whole.then_some(thumbnail).ok_or("a thumbnail of no size")
+    }
 }
 
 impl Thumbnail {

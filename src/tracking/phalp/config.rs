@@ -1,7 +1,9 @@
 //! The tracker's settings and the published presets.
 
+use serde::{Deserialize, Serialize};
+
 /// How the three distances become one cost.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Weights {
     pub texture: f64,
     pub pose: f64,
@@ -40,7 +42,7 @@ pub const EQ_010_CUT: Weights = Weights {
 };
 
 /// What appearance is compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Appearance {
     /// The texture map of the body where both see it (`T` of the original's `predict`).
     Texture,
@@ -48,7 +50,7 @@ pub enum Appearance {
     Embedding,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     pub weights: Weights,
     /// In the first frame after a cut; `None`: cuts are not minded.

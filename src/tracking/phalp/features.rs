@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::texture::Texture;
 
 /// Numbers of a pose: rotation matrices `[24, 3, 3]`, ten betas, camera `x y z/200`.
@@ -10,7 +12,7 @@ pub const POSE: usize = 229;
 pub const COMPARED: usize = POSE - 3;
 
 /// Where a person is, measured or predicted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// The root (SMPL's origin) in the image, in units of the square that holds the frame.
     pub root: [f64; 2],
@@ -33,7 +35,7 @@ impl Place {
 }
 
 /// One detected person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Detection {
     /// The frame's number.
     pub time: i64,

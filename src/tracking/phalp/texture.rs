@@ -1,13 +1,39 @@
 //! The running texture map of a person.
 
+use serde::{Deserialize, Serialize};
+
 /// A map over the body's surface.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Texture {
     pub side: usize,
     /// `[3, side, side]`, ImageNet-normalised RGB divided by five; 0 where nothing was seen.
     pub colour: Vec<f32>,
     /// `[side, side]`: where the body was seen.
     pub seen: Vec<bool>,
+}
+
+/// As it is stored: numbers that may contradict one another.
+#[derive(Deserialize)]
+struct Stored {
+    side: usize,
+    colour: Vec<f32>,
+    seen: Vec<bool>,
+}
+
+impl TryFrom<Stored> for Texture {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored { side, colour, seen } = stored;
+        let texels = side
+            .checked_mul(side)
+            .filter(|texels| *texels == seen.len());
+        match texels.and_then(|texels| texels.checked_mul(3)) == Some(colour.len()) {
+            true => Ok(Self { side, colour, seen }),
+            false => Err("a texture map of no size"),
+        }
+    }
 }
 
 impl Texture {

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::config::{Appearance, Config};
 use super::features::{Detection, Place};
 use super::location;
 use super::texture::Texture;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Not seen often enough to be believed; the first miss ends it.
     Tentative,
@@ -17,7 +19,7 @@ pub enum State {
 }
 
 /// What a detection of the next frame is compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prediction {
     pub pose: Arc<[f32]>,
     pub place: Place,
@@ -25,7 +27,7 @@ pub struct Prediction {
     pub texture: Option<Arc<Texture>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Track {
     pub id: u32,
     pub state: State,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::config::{Appearance, Config, Weights};
 use super::cost;
 use super::features::Detection;
@@ -62,7 +64,7 @@ pub struct Step {
     pub owners: Vec<Option<u32>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tracker {
     config: Config,
     tracks: Vec<Track>,
@@ -117,6 +119,21 @@ impl Tracker {
         }
         *self = next;
         Ok(step)
+    }
+
+    /// A frame of which nothing is known: everybody grows older, and is expected on their way, in the
+    /// pose that was expected before.
+    pub fn pass(&mut self) {
+        for track in &mut self.tracks {
+            track.grow_older();
+            track.miss(&self.config);
+            let pose = track
+                .predictions()
+                .next()
+                .map(|next| Arc::clone(&next.pose));
+            track.predict(&self.config, pose, false);
+        }
+        self.tracks.retain(|track| track.state != State::Ended);
     }
 
     async fn predict<N: Networks>(&mut self, networks: &mut N) -> Result<(), N::Error> {
