@@ -242,6 +242,8 @@ export interface PoseResult {
   cameraTranslation?: Array<number>
   /** That of the first person. */
   trackingConfidence?: number
+  /** `true` for the first frame of another shot: nobody is where they were. */
+  shotCut?: boolean
   /** Work spent on this frame, milliseconds; waiting for a free worker is not counted. */
   processingTimeMs: number
   /** The same per stage, milliseconds. */

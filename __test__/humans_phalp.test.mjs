@@ -99,6 +99,49 @@ test('who was seen fewer than five times is not guessed', async () => {
   )
 })
 
+test('a clip taken up from a snapshot goes on as if it had never been cut', async () => {
+  const frames = clip(12, { hidden: 9 })
+  const whole = await engine.processFrames(frames)
+  const other = await make({ threads: 1 })
+  try {
+    for (const at of [1, 6, 10]) {
+      const first = engine.openClip()
+      const head = await first.processFrames(frames.slice(0, at))
+      const second = other.openClip({ snapshot: await first.snapshot() })
+      const tail = await second.processFrames(frames.slice(at))
+      assert.deepEqual([...head, ...tail].map(measured), whole.map(measured))
+    }
+  } finally {
+    await other.close()
+  }
+})
+
+test('a frame that cannot be read is covered from memory', async () => {
+  const frames = clip(9)
+  frames[7] = { frameNumber: 7, image: Buffer.from('no picture') }
+  const results = await engine.processFrames(frames)
+  assert.equal(results[7].errorCode, 'ERR_POSE4D_IMAGE_FORMAT')
+  assert.deepEqual(
+    results[7].persons.map(({ trackId, source }) => [trackId, source]),
+    [
+      [1, 'predicted'],
+      [2, 'predicted'],
+    ],
+  )
+  for (const { keypoints, joints3d, mesh } of results[7].persons) {
+    assert.equal(keypoints.length, 44)
+    assert.equal(joints3d.length, 44 * 3)
+    assert.equal(mesh, undefined)
+  }
+  assert.deepEqual(
+    results[8].persons.map(({ trackId, source }) => [trackId, source]),
+    [
+      [1, 'detected'],
+      [2, 'detected'],
+    ],
+  )
+})
+
 test('without PHALP’s files people are followed by joints, and a wish for PHALP names them', async () => {
   const joints = await make({ humans: { files: {} } })
   assert.doesNotMatch(joints.health().modelVersion ?? '', /phalp/)
