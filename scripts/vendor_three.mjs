@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What the web page needs of three.js as one module, service/web/vendor/three.js, made from the devDependency.
+// What the web page needs of three.js as one module, service/web/vendor/three.mjs, made from the devDependency.
 //   node scripts/vendor_three.mjs [--check]    --check: is the file what would be made? writes nothing
 // Why: three is 24 MB installed and 2.1 MB in the browser as it comes; this is a fifth of the latter and nothing
 // to install. The result depends on the versions of three and esbuild-wasm alone, so that anybody can make it again.
@@ -12,16 +12,15 @@ import * as esbuild from 'esbuild-wasm'
 import runtime from '../lib/runtime.cjs'
 
 const FROM_CORE = [
-  'AmbientLight',
-  'Box3',
   'BufferAttribute',
   'BufferGeometry',
-  'CapsuleGeometry',
   'Color',
+  'CylinderGeometry',
   'DirectionalLight',
   'DoubleSide',
   'Fog',
   'GridHelper',
+  'Group',
   'HemisphereLight',
   'InstancedMesh',
   'Matrix4',
@@ -38,7 +37,7 @@ const FROM_CORE = [
   'WebGLRenderer',
 ]
 
-const TARGET = path.join(runtime.ROOT, 'service', 'web', 'vendor', 'three.js')
+const TARGET = path.join(runtime.ROOT, 'service', 'web', 'vendor', 'three.mjs')
 
 async function release() {
   const file = path.join(runtime.ROOT, 'node_modules', 'three', 'package.json')
@@ -77,7 +76,7 @@ async function main() {
     process.stdout.write(`${TARGET}: ${text.length} bytes\n`)
   } else if (text !== (await readFile(TARGET, 'utf8'))) {
     process.stderr.write(
-      'service/web/vendor/three.js is not what the installed three gives: node scripts/vendor_three.mjs\n',
+      'service/web/vendor/three.mjs is not what the installed three gives: node scripts/vendor_three.mjs\n',
     )
     process.exitCode = 1
   }

@@ -1,0 +1,176 @@
+// The page on a server of its own, with answers from a real engine, and a headless Chromium to look at it with.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import fastify from 'fastify'
+import { chromium } from 'playwright-core'
+import { createEngine, renderOverlay } from '../../index.mjs'
+
+const { registerWeb } = createRequire(import.meta.url)('../../service/web.cjs')
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+function onPath(name) {
+  try {
+    return execFileSync('which', [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+      .trim()
+      .split('\n')[0]
+  } catch {
+    return null
+  }
+}
+
+/** A browser that is already here: `POSE4D_CHROMIUM`, one on the PATH, or one that Playwright was told to fetch. */
+function findChromium() {
+  const asked = process.env.POSE4D_CHROMIUM
+  if (asked) return existsSync(asked) ? asked : null
+  const fetched = chromium.executablePath()
+  return NAMES.map(onPath).find(Boolean) ?? (existsSync(fetched) ? fetched : null)
+}
+
+export const CHROMIUM = findChromium()
+
+export const needsChromium = {
+  skip: CHROMIUM
+    ? false
+    : 'no Chromium: install one (Debian: apt-get install chromium; anywhere: npx playwright-core install chromium) or name it in POSE4D_CHROMIUM',
+}
+
+const rows = (values, width) =>
+  Array.from({ length: values.length / width }, (_, i) =>
+    Array.from(values.subarray(width * i, width * (i + 1))),
+  )
+
+/** A person as the service spells it over HTTP. */
+const personOverHttp = (person) => ({
+  track_id: person.trackId,
+  confidence: person.score,
+  tracking_confidence: person.trackingConfidence,
+  source: person.source,
+  bbox: Array.from(person.box),
+  keypoints: person.keypoints,
+  keypoints_3d: rows(person.joints3d, 3),
+  joint_angles_3d: person.jointAngles3d,
+  camera: {
+    ...Object.fromEntries(
+      ['tx', 'ty', 'tz'].map((name, i) => [name, person.camera.translation[i]]),
+    ),
+    ...Object.fromEntries(['cx', 'cy'].map((name, i) => [name, person.camera.center[i]])),
+    focal_length: person.camera.focalLength,
+  },
+})
+
+const frameOverHttp = (result) => ({
+  frame_number: result.frameNumber,
+  timestamp_ms: result.timestampMs,
+  frame_width: result.frameWidth,
+  frame_height: result.frameHeight,
+  persons: result.persons.map(personOverHttp),
+  processing_time_ms: result.processingTimeMs,
+  model_version: result.modelVersion,
+  error: result.error ?? null,
+  error_code: result.errorCode,
+})
+
+/** The uploaded file of a form, as the platform itself reads forms. */
+async function uploaded({ headers, body }) {
+  const form = await new Response(body, {
+    headers: { 'content-type': headers['content-type'] },
+  }).formData()
+  return Buffer.from(await form.get('video').arrayBuffer())
+}
+
+/** Runs a video through the engine and keeps count. */
+async function runJob(engine, job, file) {
+  const video = engine.processVideo(file)
+  try {
+    const { frames } = await video.info
+    job.total_frames = frames
+    for await (const result of video) {
+      job.frames.push(frameOverHttp(result))
+      job.processed_frames = job.frames.length
+    }
+    job.status = 'complete'
+  } catch (error) {
+    Object.assign(job, { status: 'error', error: error.message })
+  }
+}
+
+function poseRoutes(app, engine, { folder, state }) {
+  const jobs = new Map()
+  app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_, body, done) =>
+    done(null, body),
+  )
+  app.addHook('onRequest', async (request, reply) => {
+    if (!state.token || request.routeOptions.config.open) return
+    if (request.headers.authorization !== `Bearer ${state.token}`)
+      return reply.code(401).send({ error: 'a token is needed' })
+  })
+  app.get('/health', { config: { open: true } }, async () => ({ status: 'ready', ready: true }))
+  app.post('/pose', async (request) => {
+    const { image_base64: imageBase64, frame_number: frameNumber } = request.body
+    const frame = { frameNumber, imageBase64 }
+    const [result] = await engine.processFrames([frame], { tracking: false })
+    return frameOverHttp(result)
+  })
+  app.post('/process_video_async', async (request) => {
+    const id = String(jobs.size + 1)
+    const file = path.join(folder, `${id}.mp4`)
+    writeFileSync(file, await uploaded(request))
+    const job = { job_id: id, status: 'processing', frames: [], processed_frames: 0 }
+    jobs.set(id, job)
+    runJob(engine, job, file)
+    return { status: 'accepted', job_id: id }
+  })
+  app.get('/job_status/:id', async (request, reply) => {
+    const job = jobs.get(request.params.id)
+    if (!job) return reply.code(404).send({ error: 'no such job' })
+    const { frames, ...answer } = job
+    return { ...answer, ...(job.status === 'complete' && { result: { frames } }) }
+  })
+}
+
+/** A server with the page, below `prefix`; `state.token`: what it asks for from then on. */
+export async function serveWeb({ prefix = '', port = 0 } = {}) {
+  const engine = await createEngine({ model: 'blazepose' })
+  const folder = mkdtempSync(path.join(tmpdir(), 'pose4d-web-'))
+  const app = fastify({ bodyLimit: 64 << 20, forceCloseConnections: true })
+  const state = { token: null }
+  await app.register(
+    async (part) => {
+      registerWeb(part)
+      poseRoutes(part, engine, { folder, state })
+    },
+    { prefix },
+  )
+  const origin = await app.listen({ port, host: '127.0.0.1' })
+  return {
+    app,
+    engine,
+    folder,
+    state,
+    origin,
+    url: `${origin}${prefix}/`,
+    async close() {
+      await app.close()
+      await engine.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** WebGL on the processor: no card is needed. */
+const FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
+
+export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
+
+/** A PNG's pixels: `{ width, height, rgb }`. */
+export async function pixelsOf(png) {
+  const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)]
+  const frame = { frameWidth: width, frameHeight: height, persons: [] }
+  const rgb = await renderOverlay({ image: png }, frame, { format: 'rgb' })
+  return { width, height, rgb }
+}
