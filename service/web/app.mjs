@@ -38,11 +38,15 @@ const checked = (id) => byId(id).checked
 
 // The view
 
+/** Fetched while nobody waits for it, so that results open even when the server is gone by then. */
+const sceneModule = import('./scene.mjs')
+sceneModule.catch(() => {})
+
 /** The 3D view is made when it is first needed; without WebGL the rest of the page works on. */
 async function openSpace() {
   if (space) return
   try {
-    const { View3D } = await import('./scene.mjs')
+    const { View3D } = await sceneModule
     space = new View3D(byId('space'), byId('names'))
     space.onHold = () => turn(false)
     space.options.hidden = hidden
@@ -187,7 +191,7 @@ function bare() {
   byId('bare').hidden = !picture.bare
   const what = clip.kind === 'photos' ? 'photo' : 'video'
   byId('bare-text').textContent = clip.file
-    ? `Results hold no pictures. ${clip.file} would be behind these people.`
+    ? `Results hold no pictures. ${clip.file} belongs behind these people.`
     : `Results hold no pictures: these people’s ${what} is not open.`
   byId('add').hidden = clip.kind === 'photos'
 }

@@ -112,6 +112,7 @@ export async function posePhoto(blob, frameNumber, { signal, name }) {
     try {
       const answer = await ask('pose', { body, signal })
       const frame = frameReader()(answer, name)
+      if (frame.errorCode) throw new ServiceError(frame.error ?? frame.errorCode, 200)
       return { frame, faces: triangles(answer), model: answer.model_version ?? null }
     } catch (error) {
       if (error.status !== 429 || tries >= 5) throw error

@@ -6,7 +6,8 @@ import { isSeen } from './looks.mjs'
 
 const HEIGHT = 118
 const PLOT = { left: 34, top: 8, bottom: 18 }
-const ORDER = ['shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle', 'spine', 'neck', 'trunk_lean']
+/** As docs/results.md and the CSV export have them. */
+const ORDER = ['elbow', 'shoulder', 'hip', 'knee', 'ankle', 'wrist', 'spine', 'neck', 'trunk_lean']
 
 /** `left_knee` and `right_knee` together, what is there once by itself. */
 export function grouped(names) {
@@ -18,7 +19,7 @@ export function grouped(names) {
   }
   const rank = (joint) => (ORDER.includes(joint) ? ORDER.indexOf(joint) : ORDER.length)
   for (const lines of made.values()) lines.sort((a, b) => a.side.localeCompare(b.side))
-  return [...made].sort(([a], [b]) => rank(a) - rank(b))
+  return [...made].sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b))
 }
 
 /** `[least, most]`; spreading a long list would overflow the stack. */

@@ -42,7 +42,7 @@ export const SOURCES = {
     word: 'interpolated',
     about: 'not seen in this frame: filled in between two sights',
     seen: false,
-    dash: [1, 2.2],
+    dash: [1.2, 1.8],
   },
 }
 

@@ -8,12 +8,25 @@ const LEAST = 0.1
 const SURE = 0.6
 const FAINTEST = 0.25
 const HALO = 'rgba(8, 10, 14, 0.72)'
+/** Under broken lines, of which much less is seen. */
+const FAINT_HALO = 'rgba(8, 10, 14, 0.34)'
 const DARK = '#0b0d12'
 
 const ANGLES = ['left_elbow', 'right_elbow', 'left_knee', 'right_knee']
 
 const strength = (confidence) =>
   FAINTEST + (1 - FAINTEST) * Math.max(0, Math.min(1, (confidence - LEAST) / (SURE - LEAST)))
+
+/** Where a name goes: above the box, else beside it, so that it hides no face. */
+function tab({ x, y, right }, width, view) {
+  if (y >= 23) return [Math.max(2, Math.min(x - 1, view.width - width - 2)), y - 21]
+  const beside = right + 4 + width <= view.width ? right + 4 : x - 4 - width
+  return [Math.max(2, beside), Math.max(2, Math.min(y, view.height - 21))]
+}
+
+/** Lines are thinner on people who are small on the screen. */
+const finenessOf = ([, top, , bottom], scale) =>
+  Math.max(0.45, Math.min(1.15, ((bottom - top) * scale) / 200))
 
 export class Overlay {
   #canvas
@@ -66,15 +79,14 @@ export class Overlay {
     const [x, y, right, bottom] = Array.from(box, (value) => value * scale)
     const path = new Path2D()
     path.roundRect(x, y, right - x, bottom - y, 3)
-    this.#stroke(path, selected ? 4.5 : 3.5, HALO)
+    this.#stroke(path, selected ? 4.5 : 3.5, isSeen(source) ? HALO : FAINT_HALO)
     this.#stroke(path, selected ? 3 : 2, colour, SOURCES[source]?.dash)
     const seen = source === 'detected'
     const number = seen && score !== null ? score : confidence
     const text = `${trackId}${seen ? '' : ` ${source}`} ${number.toFixed(2)}`
     context.font = '600 12px ui-sans-serif, system-ui, sans-serif'
     const width = context.measureText(text).width + 14
-    const left = Math.max(2, Math.min(x - 1, view.width - width - 2))
-    const top = y - 21 >= 2 ? y - 21 : Math.min(y + 2, view.height - 21)
+    const [left, top] = tab({ x, y, right }, width, view)
     context.globalAlpha = isSeen(source) ? 1 : 0.9
     context.fillStyle = colour
     context.beginPath()
@@ -86,7 +98,7 @@ export class Overlay {
     context.fillText(text, left + 7, top + 10)
   }
 
-  #skeleton({ names, points, trackId, source }, { scale }, { sides }) {
+  #skeleton({ names, points, trackId, source, box }, { scale }, { sides }) {
     const { bones, joints } = skeletonOf(names)
     const context = this.#context
     const person = colourOf(trackId)
@@ -103,10 +115,11 @@ export class Overlay {
       path.lineTo(...at(to))
       return path
     })
-    const thick = ({ face, radius }) => (face ? 1.2 : radius < 0.03 ? 2 : 3.2)
+    const fine = finenessOf(box, scale)
+    const thick = ({ face, radius }) => fine * (face ? 1.2 : radius < 0.03 ? 2 : 3.2)
     shown.forEach((bone, i) => {
       context.globalAlpha = strength(bone.sure)
-      this.#stroke(paths[i], thick(bone) + 2.4, HALO)
+      this.#stroke(paths[i], thick(bone) + 2.4 * fine, seen ? HALO : FAINT_HALO)
     })
     shown.forEach((bone, i) => {
       context.globalAlpha = strength(bone.sure)
@@ -117,11 +130,11 @@ export class Overlay {
       const [x, y] = at(index)
       context.globalAlpha = strength(sure(index))
       context.beginPath()
-      context.arc(x, y, big ? 3.6 : 1.8, 0, 2 * Math.PI)
+      context.arc(x, y, fine * (big ? 3.6 : 1.8), 0, 2 * Math.PI)
       // Hollow where not seen.
       context.fillStyle = seen ? '#fff' : DARK
       context.fill()
-      context.lineWidth = big ? 1.6 : 0.8
+      context.lineWidth = fine * (big ? 1.6 : 0.8)
       context.strokeStyle = sides ? SIDE[side] : person
       context.stroke()
     }

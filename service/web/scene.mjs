@@ -57,7 +57,8 @@ export class View3D {
   onHold = () => {}
 
   /** Throws where the browser has no WebGL. */
-  constructor(canvas, labels) {
+  constructor(holder, labels) {
+    const canvas = holder.querySelector('canvas')
     this.#canvas = canvas
     this.#labels = labels
     this.#renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: 'low-power' })
@@ -75,8 +76,10 @@ export class View3D {
     this.#controls.autoRotateSpeed = 1.6
     this.#controls.addEventListener('change', this.#redraw)
     this.#controls.addEventListener('start', () => this.#held())
-    canvas.addEventListener('keydown', (event) => this.#key(event))
-    new ResizeObserver(() => this.#resize()).observe(canvas.parentElement)
+    // Only what works is a stop on the keyboard's way.
+    holder.tabIndex = 0
+    holder.addEventListener('keydown', (event) => this.#key(event))
+    new ResizeObserver(() => this.#resize()).observe(holder)
     this.recolour()
     this.#resize()
   }
@@ -88,7 +91,16 @@ export class View3D {
   set turning(on) {
     this.#turning = on
     this.#controls.autoRotate = on
+    if (!on) this.#settle()
     this.#redraw()
+  }
+
+  /** Ends what is left of a swing: a view that was asked for stands still. */
+  #settle() {
+    const { enableDamping } = this.#controls
+    this.#controls.enableDamping = false
+    this.#controls.update()
+    this.#controls.enableDamping = enableDamping
   }
 
   #held() {
@@ -164,14 +176,24 @@ export class View3D {
     this.#fade()
   }
 
-  #centre() {
+  /** With room for names above the heads, and for the tools below the feet. */
+  get #corners() {
     const { least, most } = this.#extent
+    const tall = most[1] - least[1]
+    return {
+      least: [least[0], least[1] - 0.12 * tall, least[2]],
+      most: [most[0], most[1] + 0.3, most[2]],
+    }
+  }
+
+  #centre() {
+    const { least, most } = this.#corners
     return new Vector3(...[0, 1, 2].map((axis) => (least[axis] + most[axis]) / 2))
   }
 
   #radius() {
-    const { least, most } = this.#extent
-    return Math.max(0.9, Math.hypot(...least.map((low, axis) => most[axis] - low)) / 2 + 0.15)
+    const { least, most } = this.#corners
+    return Math.max(0.9, Math.hypot(...least.map((low, axis) => most[axis] - low)) / 2)
   }
 
   /** The far end of the grid fades away, whatever the distance. */
@@ -207,16 +229,12 @@ export class View3D {
       this.#camera.fov = FIELD
       const half = (FIELD * Math.PI) / 360
       const narrow = Math.min(half, Math.atan(Math.tan(half) * pane))
-      const away = (this.#radius() / Math.sin(narrow)) * 0.92
+      const away = (this.#radius() / Math.sin(narrow)) * 0.86
       const direction = new Vector3(...(WAYS[way] ?? WAYS.front)).normalize()
       this.#camera.position.copy(target).addScaledVector(direction, away)
     }
     this.#controls.target.copy(target)
-    // What is left of a swing would turn the new view.
-    const { enableDamping } = this.#controls
-    this.#controls.enableDamping = false
-    this.#controls.update()
-    this.#controls.enableDamping = enableDamping
+    this.#settle()
     this.#fade()
     this.#redraw()
   }

@@ -42,7 +42,8 @@ function paint(canvas, track, clip) {
     Object.keys(SOURCES).map((source) => [source, token(`--${source}`)]),
   )
   for (const { person, bar } of bars(track, axis)) {
-    const [from, to] = bar
+    // On whole pixels: neighbours would show a seam.
+    const [from, to] = bar.map((x) => Math.round(x * ratio) / ratio)
     const tall = Math.max(2, (HEIGHT - 2) * Math.max(0, Math.min(1, person.confidence)))
     context.fillStyle = colours[person.source] ?? colours.detected
     context.fillRect(from, HEIGHT - tall, Math.max(1, to - from), tall)
@@ -88,7 +89,12 @@ export class Tracks {
     })
     const dot = make('span', { class: 'dot' })
     dot.style.setProperty('--person', colourOf(id))
-    const share = make('small', {}, `${track.records} of ${this.#clip.length}`)
+    const part = Math.floor((100 * track.records) / this.#clip.length)
+    const share = make(
+      'small',
+      { title: `of all frames: ${track.records} of ${this.#clip.length}` },
+      `${part}%`,
+    )
     const pick = make(
       'button',
       {

@@ -83,6 +83,7 @@ function askForToken() {
   const value = byId('token-value')
   value.value = ''
   dialog.returnValue = ''
+  byId('token-cancel').onclick = () => dialog.close('cancel')
   dialog.showModal()
   return new Promise((resolve) => {
     dialog.onclose = () => resolve(dialog.returnValue === 'use' && value.value ? value.value : null)
