@@ -492,7 +492,7 @@ look('what goes wrong is said', needsChromium, async (here, t) => {
   })
 })
 
-look('work can be cancelled', needsChromium, async (here) => {
+look('work can be cancelled', needsBoth, async (here) => {
   const page = await here()
   await page.route('**/pose', () => {})
   await drop(page, [sampleFile()])
@@ -500,6 +500,15 @@ look('work can be cancelled', needsChromium, async (here) => {
   await page.waitForSelector('#work', { state: 'hidden' })
   assert.equal(await page.textContent('#status'), 'Cancelled')
   assert.equal(await page.isVisible('#problem'), false)
+  // Of a video the service is told, too.
+  await page.setInputFiles('#files', CLIP)
+  await page.waitForFunction(() =>
+    /Looking/.test(document.querySelector('#work-label').textContent),
+  )
+  const told = page.waitForResponse((answer) => answer.request().method() === 'DELETE')
+  await page.click('#cancel')
+  assert.equal((await told).status(), 200)
+  assert.equal(server.state.removed.length, 1)
 })
 
 look('a service with a token is asked with it', needsChromium, async (here) => {

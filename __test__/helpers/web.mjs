@@ -64,7 +64,7 @@ const personOverHttp = (person) => ({
 
 const frameOverHttp = (result) => ({
   frame_number: result.frameNumber,
-  timestamp_ms: result.timestampMs,
+  ...(result.timestampMs !== undefined && { timestamp: result.timestampMs / 1000 }),
   frame_width: result.frameWidth,
   frame_height: result.frameHeight,
   persons: result.persons.map(personOverHttp),
@@ -87,12 +87,13 @@ async function runJob(engine, job, file) {
   const video = engine.processVideo(file)
   try {
     const { frames } = await video.info
-    job.total_frames = frames
+    job.frames_total = frames
     for await (const result of video) {
+      if (job.removed) return
       job.frames.push(frameOverHttp(result))
-      job.processed_frames = job.frames.length
+      job.frames_done = job.frames.length
     }
-    job.status = 'complete'
+    job.status = 'completed'
   } catch (error) {
     Object.assign(job, { status: 'error', error: error.message })
   }
@@ -115,29 +116,35 @@ function poseRoutes(app, engine, { folder, state }) {
     const [result] = await engine.processFrames([frame], { tracking: false })
     return frameOverHttp(result)
   })
-  app.post('/process_video_async', async (request) => {
+  app.post('/pose/video', async (request, reply) => {
     const id = String(jobs.size + 1)
     const file = path.join(folder, `${id}.mp4`)
     writeFileSync(file, await uploaded(request))
-    const job = { job_id: id, status: 'processing', frames: [], processed_frames: 0 }
+    const job = { job_id: id, status: 'processing', frames: [], frames_done: 0, frames_total: null }
     jobs.set(id, job)
     runJob(engine, job, file)
-    return { status: 'accepted', job_id: id }
+    return reply.code(202).send({ status: 'queued', job_id: id })
   })
-  app.get('/job_status/:id', async (request, reply) => {
+  app.get('/pose/video/status/:id', async (request, reply) => {
     const job = jobs.get(request.params.id)
     if (!job) return reply.code(404).send({ error: 'no such job' })
     const { frames, ...answer } = job
-    return { ...answer, ...(job.status === 'complete' && { result: { frames } }) }
+    const done = job.status === 'completed' && request.query.result !== 'false'
+    return { ...answer, result: done ? { frames, model_version: frames[0]?.model_version } : null }
+  })
+  app.delete('/job_status/:id', async ({ params: { id } }) => {
+    jobs.get(id).removed = true
+    state.removed.push(id)
+    return { job_id: id, status: 'removed' }
   })
 }
 
-/** A server with the page, below `prefix`; `state.token`: what it asks for from then on. */
+/** A server with the page, below `prefix`; `state.token`: what it asks for from then on; `state.removed`: jobs. */
 export async function serveWeb({ prefix = '', port = 0 } = {}) {
   const engine = await createEngine({ model: 'blazepose' })
   const folder = mkdtempSync(path.join(tmpdir(), 'pose4d-web-'))
   const app = fastify({ bodyLimit: 64 << 20, forceCloseConnections: true })
-  const state = { token: null }
+  const state = { token: null, removed: [] }
   await app.register(
     async (part) => {
       registerWeb(part)

@@ -11,6 +11,8 @@ const POLL_FIRST_MS = 250
 const POLL_MOST_MS = 2000
 /** Answers of a job that may go missing (a restart of the service) before the page gives up. */
 const MISSES = 20
+/** Frames with meshes that a browser can hold: a body is 400 kB of JSON. */
+const MOST_MESHES = 300
 
 let token = sessionStorage.getItem('pose4d-token') ?? ''
 
@@ -160,81 +162,75 @@ function upload(path, form, { signal, onProgress }) {
   })
 }
 
-const share = (done, all) => (typeof done === 'number' && all > 0 ? Math.min(1, done / all) : null)
-
-/** How far a job is, from 0 to 1; null where the service does not say. */
-function progressOf(answer) {
-  const { progress, frames_done: done, total_frames: all } = answer
-  if (typeof progress === 'number') return progress > 1 ? progress / 100 : progress
-  if (progress && typeof progress === 'object')
-    return share(
-      progress.frame ?? progress.frames_done,
-      progress.total_frames ?? progress.totalFrames,
-    )
-  return share(done ?? answer.processed_frames, all)
+/** How far a job is, from 0 to 1; null where nobody knows how many frames there are. */
+function progressOf({ frames_done: done, frames_total: all }) {
+  return typeof done === 'number' && all > 0 ? Math.min(1, done / all) : null
 }
 
-/** Asks until the job is done; a service that is restarted goes on with it. */
+const jobAddress = (job, query) => `pose/video/status/${encodeURIComponent(job)}?${query}`
+
+/** Asks until the job is done; a service that is restarted meanwhile goes on with it. */
 async function finished(job, { signal, onProgress }) {
   let wait = POLL_FIRST_MS
   let missed = 0
   for (;;) {
-    let answer
     try {
-      answer = await ask(`job_status/${encodeURIComponent(job)}`, { signal })
+      const answer = await ask(jobAddress(job, 'result=false'), { signal })
       missed = 0
+      if (answer.status === 'completed') return answer
+      if (answer.status === 'error') throw new ServiceError(reason(answer, 200), 200)
+      onProgress(answer.status === 'queued' ? 'queued' : 'processing', progressOf(answer))
     } catch (error) {
       const passing = error.status === 0 || error.status === 429 || error.status >= 502
       missed += 1
       if (signal?.aborted || !passing || missed > MISSES) throw error
-      await pause(POLL_MOST_MS, signal)
-      continue
+      wait = POLL_MOST_MS
     }
-    if (answer.status === 'complete' || answer.status === 'success') return answer
-    if (['error', 'failed', 'cancelled'].includes(answer.status))
-      throw new ServiceError(reason(answer, 200), 200)
-    onProgress(answer.status === 'queued' ? 'queued' : 'processing', progressOf(answer))
     await pause(wait, signal)
     wait = Math.min(POLL_MOST_MS, wait * 1.3)
   }
 }
 
-/** The frames of a job's answer, wherever they are in it. */
-function framesOf(answer) {
-  const data = answer.result?.data ?? answer.result ?? answer.data ?? answer
-  return { data, frames: data.pose_timeline ?? data.frames ?? [] }
-}
+/** Over HTTP a video's frames have seconds. */
+const timed = (frame) => ({ ...frame, timestamp_ms: 1000 * frame.timestamp })
 
-/** Seconds, as the old service gave them under this name, where there is no `timestamp_ms`. */
-function timed(frame) {
-  if (frame.timestampMs !== undefined || frame.timestamp_ms !== undefined) return frame
-  const { timestamp } = frame
-  return typeof timestamp === 'number' ? { ...frame, timestampMs: 1000 * timestamp } : frame
-}
-
-/** A video → `Clip`. `onProgress(stage, share)`: `upload`, `queued`, `processing`. */
-export async function poseVideo(file, { signal, onProgress }) {
-  const form = new FormData()
-  form.append('video', file, file.name)
-  const sent = (part) => onProgress('upload', part)
-  const { job_id: job } = await upload('process_video_async', form, { signal, onProgress: sent })
-  if (typeof job !== 'string' && typeof job !== 'number')
-    throw new ServiceError('the service took the video and gave no job_id')
-  const answer = await finished(job, { signal, onProgress })
-  const { data, frames: plain } = framesOf(answer)
+function videoClip(file, result) {
   const frameOf = frameReader()
-  const frames = plain.map((frame) => frameOf(timed(frame), `job ${job}`))
+  const frames = result.frames.map((frame) => frameOf(timed(frame), file.name))
   return new Clip(
     {
       name: file.name,
       kind: 'video',
       tracked: true,
-      model: data.model_version ?? plain[0]?.model_version ?? plain[0]?.modelVersion ?? null,
+      model: result.model_version ?? null,
       file: file.name,
-      fps: data.fps ?? null,
-      complete: data.complete !== false,
-      meshFaces: facesOf(triangles(data), frames),
+      fps: result.fps ?? null,
+      complete: !result.warning,
+      meshFaces: facesOf(result.mesh_faces, frames),
     },
     frames,
   )
+}
+
+/** A video → `Clip`. `onProgress(stage, share)`: `upload`, `queued`, `processing`, `fetching`. */
+export async function poseVideo(file, { signal, onProgress }) {
+  const form = new FormData()
+  form.append('video', file, file.name)
+  const sent = (part) => onProgress('upload', part)
+  const accepted = await upload('pose/video?wait=false', form, { signal, onProgress: sent })
+  const { job_id: job } = accepted
+  if (!job) throw new ServiceError('the service took the video and gave no job_id')
+  try {
+    const { frames_done: count } = await finished(job, { signal, onProgress })
+    onProgress('fetching', null)
+    const { result } = await ask(jobAddress(job, `mesh=${count <= MOST_MESHES}`), { signal })
+    if (!Array.isArray(result?.frames))
+      throw new ServiceError(`the service says that job ${job} is done, and gives no frames`)
+    return videoClip(file, result)
+  } catch (error) {
+    // Nobody waits for it any more; what cannot be told now ends by itself.
+    if (signal?.aborted)
+      ask(`job_status/${encodeURIComponent(job)}`, { method: 'DELETE' }).catch(() => {})
+    throw error
+  }
 }

@@ -182,7 +182,7 @@ export class View3D {
     const tall = most[1] - least[1]
     return {
       least: [least[0], least[1] - 0.12 * tall, least[2]],
-      most: [most[0], most[1] + 0.3, most[2]],
+      most: [most[0], most[1] + 0.38, most[2]],
     }
   }
 

@@ -13,6 +13,7 @@ const STAGES = {
   upload: (name) => `Sending ${name}`,
   queued: (name) => `${name} waits for its turn`,
   processing: (name) => `Looking for people in ${name}`,
+  fetching: (name) => `Fetching the poses of ${name}`,
   reading: (name) => `Reading ${name}`,
 }
 
@@ -245,7 +246,9 @@ export class Work {
     const before = [...place.childNodes]
     const { element, release } = preview(file, isVideo)
     place.replaceChildren(element)
+    byId('start').dataset.busy = ''
     return () => {
+      delete byId('start').dataset.busy
       place.replaceChildren(...before)
       release()
     }
