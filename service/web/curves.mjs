@@ -90,6 +90,8 @@ function curve(svg, axis, scale, track, values, side) {
     draw('path', { class: `curve guess ${side}`, d: pathOf(guessed, axis.width) }),
     draw('path', { class: `curve ${side}`, d: pathOf(solid, axis.width) }),
   )
+  // Of many in one column nobody sees one alone.
+  if (solid.length > axis.width) return
   solid.forEach((at, i) => {
     if (at && !solid[i - 1] && !solid[i + 1])
       svg.append(draw('circle', { class: side, cx: at[0], cy: at[1], r: 2 }))

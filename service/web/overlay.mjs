@@ -24,6 +24,15 @@ function tab({ x, y, right }, width, view) {
   return [Math.max(2, beside), Math.max(2, Math.min(y, view.height - 21))]
 }
 
+/** The height nearest to `y` at which a label covers no other. */
+function free(taken, x, y, width) {
+  const covers = (at) =>
+    taken.some(
+      ([left, top, wide]) => x < left + wide + 2 && left < x + width + 2 && Math.abs(at - top) < 18,
+    )
+  return [0, 18, -18, 36, -36].map((by) => y + by).find((at) => !covers(at)) ?? y
+}
+
 /** Lines are thinner on people who are small on the screen. */
 const finenessOf = ([, top, , bottom], scale) =>
   Math.max(0.45, Math.min(1.15, ((bottom - top) * scale) / 200))
@@ -147,13 +156,15 @@ export class Overlay {
     const context = this.#context
     context.font = '600 11px ui-sans-serif, system-ui, sans-serif'
     context.textBaseline = 'middle'
+    const taken = []
     for (const name of ANGLES) {
       const index = names.indexOf(name)
       if (index < 0 || angles[name] === undefined || !(points[3 * index + 2] >= LEAST)) continue
       const text = `${Math.round(angles[name])}°`
       const width = context.measureText(text).width + 8
       const x = points[3 * index] * scale + (name.startsWith('left') ? 8 : -8 - width)
-      const y = points[3 * index + 1] * scale
+      const y = free(taken, x, points[3 * index + 1] * scale, width)
+      taken.push([x, y, width])
       context.fillStyle = 'rgba(8, 10, 14, 0.8)'
       context.beginPath()
       context.roundRect(x, y - 8, width, 16, 4)
