@@ -105,6 +105,11 @@ look('a dropped photo: its people, over the picture and in 3D', needsChromium, a
         assert.ok(text.includes(`${value.toFixed(1)}°`), `${value} in ${text}`)
     }
     assert.match(await page.textContent('#status'), /sample\.jpg: 1 photo, 2 people/)
+    const shape = () => {
+      const { naturalWidth, naturalHeight } = document.querySelector('#photo')
+      return [naturalWidth, naturalHeight]
+    }
+    assert.deepEqual(await page.evaluate(shape), [truth.frameWidth, truth.frameHeight])
   })
 
   await t.test(
@@ -182,6 +187,7 @@ look(
     assert.match(await page.textContent('#about'), /^2 photos · .*2 photos · 4 people/)
     assert.match(await page.textContent('#now'), /^sample\.jpg · 1 of 2/)
     const first = await page.getAttribute('#photo', 'src')
+    assert.match(first, /^blob:/)
     await page.click('#next')
     assert.match(await page.textContent('#now'), /^again\.jpg · 2 of 2/)
     assert.notEqual(await page.getAttribute('#photo', 'src'), first)
@@ -190,18 +196,18 @@ look(
   },
 )
 
-/** Brightness of a small copy of what the video shows. */
-const small = (page) =>
-  page.evaluate(() => {
+/** Brightness of a small copy of what the video, or the photo, shows. */
+const small = (page, shows = '#video') =>
+  page.evaluate((selector) => {
     const canvas = new OffscreenCanvas(64, 36)
     const context = canvas.getContext('2d')
-    context.drawImage(document.querySelector('#video'), 0, 0, 64, 36)
+    context.drawImage(document.querySelector(selector), 0, 0, 64, 36)
     const { data } = context.getImageData(0, 0, 64, 36)
     return Array.from(
       { length: 64 * 36 },
       (_, i) => data[4 * i] + data[4 * i + 1] + data[4 * i + 2],
     )
-  })
+  }, shows)
 
 /** The same of every frame, by ffmpeg. */
 function smallFrames(file) {
@@ -340,6 +346,37 @@ look(
       await page.mouse.click(strip.x + strip.width / 2, strip.y + 10)
       assert.ok(Math.abs((await frameShown(page)) - 22) <= 1)
     })
+  },
+)
+
+look(
+  'a video that the browser cannot play: its pictures come from the service',
+  needsBoth,
+  async (here) => {
+    const file = path.join(server.folder, 'people.avi')
+    ffmpeg('-i', CLIP, '-t', '0.5', '-c:v', 'mpeg4', '-q:v', '3', file)
+    const pictures = smallFrames(file)
+    const page = await here()
+    await page.setInputFiles('#files', file)
+    await shown(page)
+    assert.equal(await page.isVisible('#video'), false)
+    for (const steps of [0, 9]) {
+      const before = await page.getAttribute('#photo', 'src')
+      for (let i = 0; i < steps; i++) await page.click('#next')
+      await page.waitForFunction(
+        ([was, moved]) => {
+          const { src, complete, hidden } = document.querySelector('#photo')
+          return !hidden && src && complete && (!moved || src !== was)
+        },
+        [before, steps > 0],
+      )
+      await page.waitForTimeout(500)
+      const index = await frameShown(page)
+      const found = nearest(pictures, await small(page, '#photo'))
+      assert.ok(Math.abs(found - index) <= 1, `frame ${index} stands over the picture of ${found}`)
+    }
+    assert.equal(await page.isVisible('#bare'), false)
+    assert.equal(await page.isVisible('#problem'), false)
   },
 )
 

@@ -1,5 +1,6 @@
 // The web page on a server, with answers from a real engine.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -104,6 +105,12 @@ function poseRoutes(app, engine, { folder, token }) {
     const { frames, ...answer } = job
     const done = job.status === 'completed' && request.query.result !== 'false'
     return { ...answer, result: done ? { frames, model_version: frames[0]?.model_version } : null }
+  })
+  app.get('/frame/:id/:i', async (request, reply) => {
+    const { id, i } = request.params
+    const from = ['-v', 'error', '-i', path.join(folder, `${id}.mp4`), '-vf', `select=eq(n\\,${i})`]
+    const jpeg = execFileSync('ffmpeg', [...from, '-frames:v', '1', '-f', 'mjpeg', '-'])
+    return reply.type('image/jpeg').send(jpeg)
   })
   app.delete('/job_status/:id', async ({ params: { id } }) => {
     jobs.get(id).removed = true

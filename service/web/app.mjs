@@ -130,7 +130,7 @@ player.listen(({ index, playing }) => {
   const { clip } = state
   if (!clip || player.clip !== clip) return
   readout()
-  picture.showPhoto(index)
+  picture.show(index)
   if (clip.tracked) {
     curves.at(index)
     table.at(index)
@@ -177,8 +177,11 @@ function arrange(clip) {
 }
 
 async function attach(file) {
+  const { clip } = state
   const video = await picture.openVideo(file)
-  if (!video)
+  if (state.clip !== clip) return
+  if (!video && clip.pictureOf) picture.fetchFrom(clip.pictureOf, player.index)
+  else if (!video)
     complain(`${file.name}: this browser cannot play it; the poses are shown without the picture`)
   player.attach(video)
   bare()
@@ -188,7 +191,7 @@ async function attach(file) {
 /** What to do about a picture that is not there. */
 function bare() {
   const { clip } = state
-  byId('bare').hidden = !picture.bare
+  byId('bare').hidden = !picture.bare || Boolean(clip.pictureOf)
   const what = clip.kind === 'photos' ? 'photo' : 'video'
   byId('bare-text').textContent = clip.file
     ? `Results hold no pictures. ${clip.file} belongs behind these people.`
@@ -213,7 +216,7 @@ async function show(clip, { video, photos } = {}) {
   const most = clip.tracks.toSorted((a, b) => b.records - a.records)[0]
   select(most?.id ?? null)
   if (video) await attach(video)
-  picture.showPhoto(0)
+  picture.show(0)
   bare()
   readout()
   if (!clip.tracked) cards()

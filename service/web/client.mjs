@@ -194,7 +194,16 @@ async function finished(job, { signal, onProgress }) {
 /** Over HTTP a video's frames have seconds. */
 const timed = (frame) => ({ ...frame, timestamp_ms: 1000 * frame.timestamp })
 
-function videoClip(file, result) {
+/** A frame's picture as the service has it, for videos that the browser cannot play. */
+async function framePicture(job, index) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {}
+  const path = `frame/${encodeURIComponent(job)}/${index}?overlay=false`
+  const response = await fetch(address(path), { headers })
+  if (!response.ok) throw fault(response.status, null)
+  return response.blob()
+}
+
+function videoClip(file, result, job) {
   const frameOf = frameReader()
   const frames = result.frames.map((frame) => frameOf(timed(frame), file.name))
   return new Clip(
@@ -207,6 +216,7 @@ function videoClip(file, result) {
       fps: result.fps ?? null,
       complete: !result.warning,
       meshFaces: facesOf(result.mesh_faces, frames),
+      pictureOf: (index) => framePicture(job, index),
     },
     frames,
   )
@@ -226,7 +236,7 @@ export async function poseVideo(file, { signal, onProgress }) {
     const { result } = await ask(jobAddress(job, `mesh=${count <= MOST_MESHES}`), { signal })
     if (!Array.isArray(result?.frames))
       throw new ServiceError(`the service says that job ${job} is done, and gives no frames`)
-    return videoClip(file, result)
+    return videoClip(file, result, job)
   } catch (error) {
     // Nobody waits for it any more; what cannot be told now ends by itself.
     if (signal?.aborted)

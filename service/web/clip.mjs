@@ -47,8 +47,8 @@ class Track {
 
 export class Clip {
   /**
-   * `header`: `{ name, kind: 'photos' | 'clip' | 'video', tracked, model, fps, file, complete, meshFaces, left }`;
-   * `left` says in words what is missing of the file.
+   * `header`: `{ name, kind: 'photos' | 'clip' | 'video', tracked, model, fps, file, complete, meshFaces, pictureOf }`;
+   * `pictureOf(index)`: a promise of a frame's picture, where somebody has it.
    */
   constructor(header, frames) {
     Object.assign(this, header)

@@ -36,6 +36,8 @@ export class Picture {
   #url = null
   #photos = []
   #shown = null
+  #pictureOf = null
+  #fetching = false
 
   constructor(fit, photo, video) {
     this.#fit = fit
@@ -47,6 +49,7 @@ export class Picture {
   clear({ width, height } = {}) {
     this.#release()
     this.#photos = []
+    this.#pictureOf = null
     this.#shown = null
     this.#photo.hidden = true
     this.#photo.removeAttribute('src')
@@ -90,12 +93,24 @@ export class Picture {
   /** A photo for each frame; null where there is none. */
   setPhotos(files) {
     this.#photos = files
+    this.#shown = null
   }
 
-  showPhoto(index) {
-    if (this.#photos.length === 0 || this.#shown === index) return
+  /** Frame by frame from somebody who has them: `pictureOf(index)` promises a blob. */
+  fetchFrom(pictureOf, index) {
+    this.#pictureOf = pictureOf
+    this.#shown = null
+    this.show(index)
+  }
+
+  show(index) {
+    if (this.#shown === index) return
     this.#shown = index
-    const file = this.#photos[index]
+    if (this.#pictureOf) this.#fetch()
+    else if (this.#photos.length > 0) this.#put(this.#photos[index])
+  }
+
+  #put(file) {
     this.#release()
     this.#photo.hidden = !file
     if (!file) {
@@ -105,5 +120,20 @@ export class Picture {
     this.#url = URL.createObjectURL(file)
     this.#photo.src = this.#url
     delete this.#fit.dataset.bare
+  }
+
+  /** One after the other; of frames that were passed meanwhile none. */
+  async #fetch() {
+    if (this.#fetching) return
+    this.#fetching = true
+    const pictureOf = this.#pictureOf
+    for (let at = null; at !== this.#shown && pictureOf === this.#pictureOf; ) {
+      at = this.#shown
+      // A frame that cannot be had is none: what was found in it is shown all the same.
+      const file = await pictureOf(at).catch(() => null)
+      if (pictureOf === this.#pictureOf) this.#put(file)
+    }
+    this.#fetching = false
+    if (this.#pictureOf && pictureOf !== this.#pictureOf) this.#fetch()
   }
 }
