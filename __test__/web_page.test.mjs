@@ -361,16 +361,9 @@ look(
     await shown(page)
     assert.equal(await page.isVisible('#video'), false)
     for (const steps of [0, 9]) {
-      const before = await page.getAttribute('#photo', 'src')
       for (let i = 0; i < steps; i++) await page.click('#next')
-      await page.waitForFunction(
-        ([was, moved]) => {
-          const { src, complete, hidden } = document.querySelector('#photo')
-          return !hidden && src && complete && (!moved || src !== was)
-        },
-        [before, steps > 0],
-      )
-      await page.waitForTimeout(500)
+      await page.waitForSelector(`#photo[data-frame="${steps}"]:not([hidden])`)
+      await page.waitForFunction(() => document.querySelector('#photo').complete)
       const index = await frameShown(page)
       const found = nearest(pictures, await small(page, '#photo'))
       assert.ok(Math.abs(found - index) <= 1, `frame ${index} stands over the picture of ${found}`)

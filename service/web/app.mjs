@@ -237,9 +237,13 @@ function views() {
   const possible = space.views
   for (const way of ['front', 'side', 'top', 'camera'])
     byId(`view-${way}`).hidden = !possible.includes(way)
-  byId('space-note').textContent = possible.includes('camera')
-    ? 'One square is 1 m'
-    : 'One square is 1 m; how far apart people stand is not known'
+  byId('space-note').textContent = noteOf(possible)
+}
+
+function noteOf(possible) {
+  if (state.clip.records === 0) return 'Nobody to show'
+  if (possible.includes('camera')) return 'One square is 1 m'
+  return 'One square is 1 m; how far apart people stand is not known'
 }
 
 function turn(on) {

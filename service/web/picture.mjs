@@ -107,10 +107,10 @@ export class Picture {
     if (this.#shown === index) return
     this.#shown = index
     if (this.#pictureOf) this.#fetch()
-    else if (this.#photos.length > 0) this.#put(this.#photos[index])
+    else if (this.#photos.length > 0) this.#put(this.#photos[index], index)
   }
 
-  #put(file) {
+  #put(file, index) {
     this.#release()
     this.#photo.hidden = !file
     if (!file) {
@@ -119,6 +119,7 @@ export class Picture {
     }
     this.#url = URL.createObjectURL(file)
     this.#photo.src = this.#url
+    this.#photo.dataset.frame = index
     delete this.#fit.dataset.bare
   }
 
@@ -131,7 +132,7 @@ export class Picture {
       at = this.#shown
       // A frame that cannot be had is none: what was found in it is shown all the same.
       const file = await pictureOf(at).catch(() => null)
-      if (pictureOf === this.#pictureOf) this.#put(file)
+      if (pictureOf === this.#pictureOf) this.#put(file, at)
     }
     this.#fetching = false
     if (this.#pictureOf && pictureOf !== this.#pictureOf) this.#fetch()

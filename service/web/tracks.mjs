@@ -108,7 +108,7 @@ export class Tracks {
       share,
     )
     const canvas = make('canvas', { role: 'img', 'aria-label': about(track, this.#clip) })
-    const strip = make('div', { class: 'strip' }, canvas)
+    const strip = make('div', { class: 'strip' }, canvas, make('i', { class: 'playhead' }))
     this.#seekable(strip)
     this.#rows.set(id, { pick, canvas, track })
     return make('li', {}, make('div', { class: 'who' }, show, pick), strip)
