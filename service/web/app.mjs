@@ -2,13 +2,14 @@
 
 import { Curves } from './curves.mjs'
 import { byId, clock, icon, make, oncePerFrame, plural, reducedMotion } from './dom.mjs'
-import { save } from './files.mjs'
+import { onFilesGiven, save } from './files.mjs'
 import { SOURCES } from './looks.mjs'
 import { described, Overlay } from './overlay.mjs'
 import { Picture } from './picture.mjs'
 import { Player } from './player.mjs'
 import { csvOf, resultsOf } from './saved.mjs'
 import { AngleTable, peopleOf } from './tables.mjs'
+import { followTheme } from './theme.mjs'
 import { counted, Tracks } from './tracks.mjs'
 import { announce, complain, forgive, Work, watchEngine } from './work.mjs'
 
@@ -336,70 +337,15 @@ byId('files').addEventListener('change', ({ target }) => {
   if (target.files.length > 0) wanted([...target.files])
 })
 
-let over = 0
-const dropping = (event) => event.dataTransfer?.types.includes('Files')
-addEventListener('dragenter', (event) => {
-  if (!dropping(event)) return
-  over += 1
-  byId('drop').hidden = false
-})
-addEventListener('dragleave', (event) => {
-  if (!dropping(event)) return
-  over = Math.max(0, over - 1)
-  byId('drop').hidden = over > 0 ? byId('drop').hidden : true
-})
-addEventListener('dragover', (event) => {
-  if (dropping(event)) event.preventDefault()
-})
-addEventListener('drop', (event) => {
-  if (!dropping(event)) return
-  event.preventDefault()
-  over = 0
-  byId('drop').hidden = true
-  openAll([...event.dataTransfer.files])
-})
-addEventListener('paste', ({ clipboardData }) => {
-  if (clipboardData?.files.length > 0) openAll([...clipboardData.files])
-})
+onFilesGiven(openAll)
 
 // The page itself
 
-const THEMES = {
-  auto: 'Colours: as the system has them',
-  light: 'Colours: light',
-  dark: 'Colours: dark',
-}
-function theme(name) {
-  const root = document.documentElement
-  if (name === 'auto') delete root.dataset.theme
-  else root.dataset.theme = name
-  byId('theme').setAttribute('aria-label', THEMES[name])
-  byId('theme').title = THEMES[name]
-  try {
-    localStorage.setItem('pose4d-theme', name)
-  } catch {
-    // A browser that keeps nothing forgets the colours, too.
-  }
-  recolour()
-}
-function recolour() {
+followTheme(() => {
   space?.recolour()
   tracks.paint()
   redraw()
-}
-function remembered() {
-  try {
-    return localStorage.getItem('pose4d-theme')
-  } catch {
-    return null
-  }
-}
-byId('theme').addEventListener('click', () => {
-  const names = Object.keys(THEMES)
-  const now = document.documentElement.dataset.theme ?? 'auto'
-  theme(names[(names.indexOf(now) + 1) % names.length])
 })
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolour)
 
 byId('help').addEventListener('click', () => byId('keys').showModal())
 byId('problem-close').addEventListener('click', forgive)
@@ -419,5 +365,4 @@ byId('legend').append(
   make('li', {}, 'height: tracking confidence'),
 )
 
-theme(THEMES[remembered()] ? remembered() : 'auto')
 watchEngine()

@@ -1,4 +1,6 @@
-// What a file is, by its type and name, and a photo in a format that the engine reads.
+// Files: how they come to the page, what each is by its type and name, and how they are handed to the user.
+
+import { byId } from './dom.mjs'
 
 const RESULTS = /\.(json|jsonl|ndjson)$/i
 const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|ts|mts|m2ts|mpe?g|wmv|flv|ogv|3gp)$/i
@@ -44,4 +46,35 @@ export function save(name, type, parts) {
   link.download = name
   link.click()
   setTimeout(() => URL.revokeObjectURL(url), 10000)
+}
+
+/** Calls `open` with the files that are dropped on the page or pasted into it. */
+export function onFilesGiven(open) {
+  const target = byId('drop')
+  const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes('Files')
+  // Elements within the page are entered and left on the way.
+  let depth = 0
+  addEventListener('dragenter', (event) => {
+    if (!hasFiles(event)) return
+    depth += 1
+    target.hidden = false
+  })
+  addEventListener('dragleave', (event) => {
+    if (!hasFiles(event)) return
+    depth = Math.max(0, depth - 1)
+    target.hidden = depth === 0
+  })
+  addEventListener('dragover', (event) => {
+    if (hasFiles(event)) event.preventDefault()
+  })
+  addEventListener('drop', (event) => {
+    if (!hasFiles(event)) return
+    event.preventDefault()
+    depth = 0
+    target.hidden = true
+    open([...event.dataTransfer.files])
+  })
+  addEventListener('paste', ({ clipboardData }) => {
+    if (clipboardData?.files.length > 0) open([...clipboardData.files])
+  })
 }
