@@ -32,7 +32,7 @@ export const ink = (page, places, size) =>
     [places, size],
   )
 
-/** `{ look, site }`: `look(name, needs, body(here, t))` is a test, `here(url?)` opens the page, `site.server` is up in it. */
+/** `{ look, site }`: `look(name, needs, body(here, t))` is a test, `here(url?, options?)` opens the page, `site.server` is up in it. */
 export function lookAt() {
   const site = {}
   let browser
@@ -49,8 +49,8 @@ export function lookAt() {
   function look(name, needs, body) {
     test(name, needs, async (t) => {
       const open = []
-      const here = async (url = site.server.url) => {
-        const visited = await visit(browser, url)
+      const here = async (url = site.server.url, options = {}) => {
+        const visited = await visit(browser, url, options)
         open.push(visited)
         return visited.page
       }
