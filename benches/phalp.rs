@@ -22,6 +22,7 @@ use pose4d::checkpoint::dtype::DType;
 use pose4d::checkpoint::open::open;
 use pose4d::layers::weights::Options;
 use pose4d::models::phalp::appearance::AppearanceEncoder;
+use pose4d::runtime::memory;
 use pose4d::models::phalp::pose_predictor::{Files, PosePredictor, Sight};
 use pose4d::tracking::phalp::config::Config;
 use pose4d::tracking::phalp::cost::embedding_distance;
@@ -61,6 +62,8 @@ fn main() -> Outcome<()> {
     let scene = scene(&open(Path::new(CASE))?, arguments.frames)?;
     for precision in &arguments.precisions {
         let mut nets = Nets::open(folder.path(), *precision, arguments.threads)?;
+        memory::reset_peak();
+        let loaded = memory::read();
         // The first pass lays out weights and takes memory.
         run(&scene[..3.min(scene.len())], &mut nets)?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -73,6 +76,9 @@ fn main() -> Outcome<()> {
             theirs.extend(other.0);
             matches = (round.1, other.1);
         }
+        let peak = memory::read().peak_rss.unwrap_or(0);
+        let working = peak.saturating_sub(loaded.rss.unwrap_or(0));
+        println!("{precision}: peak {} MB over what is loaded", working >> 20);
         let frames = arguments.frames * arguments.rounds;
         println!("{precision}: {} looks in {frames} frames", nets.looks);
         let (a, b) = (median(&ours), median(&theirs));
