@@ -453,7 +453,7 @@ test(
     const people = await createEngine({ model: 'blazepose' })
     try {
       const broken = inFolder('offline-broken.mp4')
-    breakPacket(CLIP, 20, broken)
+      breakPacket(CLIP, 20, broken)
       const run = async (options) => {
         const video = people.processVideo(broken, options)
         const results = []
