@@ -71,6 +71,10 @@ export async function everyday(): Promise<void> {
   }
   const clip = engine.openClip()
   const more: PoseResult[] = await clip.processFrames(frames)
+  const snapshot: Uint8Array = await clip.snapshot({ timeoutMs: 1000 })
+  void engine.openClip({ snapshot })
+  for await (const { persons } of engine.stream(frames, { mode: 'offline' })) void persons
+  void engine.processVideo('clip.mp4', { mode: 'offline' })
   async function* source(): AsyncGenerator<Frame> {
     yield* frames
   }

@@ -8,10 +8,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::ahead::{Ahead, Spawned, all_of};
 use super::control::JobControl;
 use super::cut::Glimpse;
-use super::error::{
-    ABORTED, CLOSED, DEVICE, EngineError, INTERNAL, MODEL_FILE, MODEL_UNAVAILABLE, RUNTIME_MISSING,
-    TIMEOUT,
-};
+use super::error::{EngineError, INTERNAL, ends_call};
 use super::kept::{KeptFrame, Picture};
 use super::memory::{Memory, is_revised, look_back};
 use super::order::Plan;
@@ -21,14 +18,6 @@ use super::result::{FrameResult, Person};
 use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
 use crate::imaging::buffers;
-
-/// Errors that end the call; every other is the frame's own.
-pub(super) fn ends_call(error: &EngineError) -> bool {
-    matches!(
-        error.code,
-        ABORTED | TIMEOUT | CLOSED | DEVICE | MODEL_FILE | MODEL_UNAVAILABLE | RUNTIME_MISSING
-    )
-}
 
 /// What running ahead has found out about a frame.
 struct Prepared<S> {

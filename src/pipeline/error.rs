@@ -42,3 +42,11 @@ pub const MODEL_UNAVAILABLE: &str = "ERR_POSE4D_MODEL_UNAVAILABLE";
 pub const MEMORY: &str = "ERR_POSE4D_MEMORY";
 pub const RUNTIME_MISSING: &str = "ERR_POSE4D_RUNTIME_MISSING";
 pub const INTERNAL: &str = "ERR_POSE4D_INTERNAL";
+
+/// Errors that end the call; every other is the frame's own.
+pub(super) fn ends_call(error: &EngineError) -> bool {
+    matches!(
+        error.code,
+        ABORTED | TIMEOUT | CLOSED | DEVICE | MODEL_FILE | MODEL_UNAVAILABLE | RUNTIME_MISSING
+    )
+}

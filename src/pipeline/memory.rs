@@ -6,10 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ahead::Spawned;
-use super::call::ends_call;
 use super::control::JobControl;
 use super::cut::Glimpse;
-use super::error::EngineError;
+use super::error::{EngineError, ends_call};
 use super::kept::{Kept, KeptFrame, Picture};
 use super::perception::{Back, Blind, ClipSettings, Earlier, FrameView, Mode, Perception};
 use super::pool::Priority;

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod ahead;
+mod beginnings;
 pub mod bench;
 pub mod blazepose;
 mod call;
@@ -30,6 +31,7 @@ pub mod rehearsal;
 pub mod result;
 pub mod revise;
 mod shared;
+mod sights;
 pub mod snapshot;
 pub mod source;
 pub mod stream;

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{Camera, FrameResult, Keypoint, Person, Smpl, Source};
+use super::beginnings::leads;
+use super::result::{FrameResult, Keypoint, Person, Smpl, Source};
+use super::sights::{Order, Sight, clip_order, is_seen, sights};
 use crate::geometry::angles::blazepose_angles;
 use crate::geometry::boxes::BBox;
 use crate::tracking::bones::BoneLengths;
 use crate::tracking::infill::{Gap, Posture};
-use crate::tracking::lead::Lead;
 
 /// So many sights beside each edge of a gap, and of so many seconds from it, say how it is crossed.
 const BESIDE: usize = 5;
@@ -16,17 +17,6 @@ const BESIDE_SECONDS: f64 = 0.3;
 /// Frames after which an interpolated record, counted to the nearer side, is worth 1/e: about so
 /// many are within 150 mm of the truth (scripts/eval_gaps.mjs, docs/results.md).
 const DECAY_FRAMES: f64 = 10.0;
-
-/// A guess whose box lies like this on another person's (intersection over union) is theirs.
-const SAME_PLACE: f32 = 0.3;
-
-/// Somebody seen: the frame's place in the list, its time, and the record.
-#[derive(Clone, Debug)]
-struct Sight {
-    frame: usize,
-    time: f64,
-    person: Person,
-}
 
 /// What the model family allows.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +51,7 @@ pub fn revise(results: &mut [FrameResult], rules: &Rules) -> Vec<(usize, usize)>
         put(results, frame, person);
     }
     for seen in starts {
-        for (frame, person) in leads(&seen, results, &clip, rules) {
+        for (frame, person) in leads(&seen, results, &clip, rules.max_predicted) {
             put(results, frame, person);
         }
     }
@@ -83,10 +73,6 @@ fn put(results: &mut [FrameResult], frame: usize, person: Person) {
         result.persons.retain(|old| old.track_id != person.track_id);
         result.persons.push(person);
     }
-}
-
-fn is_seen(person: &Person) -> bool {
-    matches!(person.source, Source::Detected | Source::Recovered)
 }
 
 /// People found in earlier frames get their records there, unless they were seen there after all.
@@ -113,40 +99,6 @@ fn tell_earlier(results: &mut [FrameResult], order: &[usize]) {
     }
 }
 
-/// The frames in the clip's order, and where in it shots begin.
-struct Order {
-    frames: Vec<usize>,
-    /// Frame → its position.
-    place: BTreeMap<usize, usize>,
-    /// Number of the shot, by position.
-    shot: Vec<usize>,
-}
-
-impl Order {
-    fn new(results: &[FrameResult], frames: Vec<usize>) -> Self {
-        let place = frames.iter().enumerate().map(|(i, &f)| (f, i)).collect();
-        let mut number = 0;
-        let shot = |frame: &usize| {
-            number += usize::from(results.get(*frame).is_some_and(|r| r.starts_shot));
-            number
-        };
-        let shot = frames.iter().map(shot).collect();
-        Self {
-            frames,
-            place,
-            shot,
-        }
-    }
-
-    fn place(&self, frame: usize) -> usize {
-        self.place.get(&frame).copied().unwrap_or(0)
-    }
-
-    fn same_shot(&self, a: usize, b: usize) -> bool {
-        self.shot.get(a) == self.shot.get(b)
-    }
-}
-
 /// Predictions in another shot than that of the last sight are none.
 fn drop_beyond_cuts(results: &mut [FrameResult], clip: &Order) {
     let mut seen: BTreeMap<u32, usize> = BTreeMap::new();
@@ -164,36 +116,6 @@ fn drop_beyond_cuts(results: &mut [FrameResult], clip: &Order) {
             is_seen(person) || last.is_none_or(|&last| clip.same_shot(last, at))
         });
     }
-}
-
-/// The frames that have a place in the clip, earliest first.
-fn clip_order(results: &[FrameResult]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..results.len())
-        .filter(|&at| results.get(at).is_some_and(|r| r.time_s.is_finite()))
-        .collect();
-    order.sort_by(|a, b| {
-        results[*a]
-            .frame_number
-            .total_cmp(&results[*b].frame_number)
-    });
-    order
-}
-
-fn sights(results: &[FrameResult], order: &[usize]) -> BTreeMap<u32, Vec<Sight>> {
-    let mut all: BTreeMap<u32, Vec<Sight>> = BTreeMap::new();
-    for &frame in order {
-        let result = &results[frame];
-        for person in result.persons.iter().chain(&result.held) {
-            if is_seen(person) {
-                all.entry(person.track_id).or_default().push(Sight {
-                    frame,
-                    time: result.time_s,
-                    person: person.clone(),
-                });
-            }
-        }
-    }
-    all
 }
 
 /// Whether the track was ever told: one that never was is a false alarm.
@@ -243,107 +165,6 @@ fn gaps(seen: &[Sight], results: &[FrameResult], clip: &Order) -> Vec<(usize, Pe
         }
     }
     filled
-}
-
-/// Guesses for the frames before the first sight, and before the first in a shot.
-fn leads(
-    seen: &[Sight],
-    results: &[FrameResult],
-    clip: &Order,
-    rules: &Rules,
-) -> Vec<(usize, Person)> {
-    let mut found = Vec::new();
-    let mut before: Option<usize> = None;
-    for (index, sight) in seen.iter().enumerate() {
-        let at = clip.place(sight.frame);
-        if before.is_none_or(|before| !clip.same_shot(before, at)) {
-            let sights = seen.get(index..).unwrap_or_default();
-            let earliest = before.map_or(0, |before| before + 1);
-            found.extend(lead(sights, results, clip, earliest, rules));
-        }
-        before = Some(at);
-    }
-    found
-}
-
-/// Backward from the first of the sights, down to position `earliest`.
-fn lead(
-    sights: &[Sight],
-    results: &[FrameResult],
-    clip: &Order,
-    earliest: usize,
-    rules: &Rules,
-) -> Vec<(usize, Person)> {
-    let Some(first) = sights.first() else {
-        return Vec::new();
-    };
-    let at = clip.place(first.frame);
-    let in_shot = sights
-        .iter()
-        .take_while(|s| clip.same_shot(clip.place(s.frame), at));
-    let moments: Vec<(f64, BBox)> = in_shot.map(|s| (s.time, s.person.bbox)).collect();
-    let mut size = results.get(first.frame).map_or((0.0, 0.0), frame_size);
-    let Some(lead) = Lead::new(&moments, size, rules.max_predicted) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for (step, place) in (earliest..at).rev().enumerate() {
-        let frame = clip.frames.get(place).copied();
-        let (true, Some((frame, result))) = (
-            clip.same_shot(place, at),
-            frame.and_then(|f| Some((f, results.get(f)?))),
-        ) else {
-            break;
-        };
-        if result.error.is_none() {
-            size = frame_size(result);
-        }
-        let Some((by, confidence)) = lead.at(step as u32 + 1, result.time_s, size) else {
-            break;
-        };
-        let person = guess(&first.person, by, confidence);
-        let there = |other: &&Person| other.track_id != person.track_id;
-        let mut others = result.persons.iter().filter(there);
-        // Where somebody is told to be, it is most likely them, under another number.
-        if others.any(|other| other.bbox.iou(&person.bbox) >= SAME_PLACE) {
-            break;
-        }
-        found.push((frame, person));
-    }
-    found
-}
-
-fn frame_size(result: &FrameResult) -> (f32, f32) {
-    (result.width as f32, result.height as f32)
-}
-
-/// As first seen, moved; what only a look can tell is left out, as of any guess.
-fn guess(first: &Person, [dx, dy]: [f32; 2], confidence: f32) -> Person {
-    let b = first.bbox;
-    let bbox = BBox::new(b.x1 + dx, b.y1 + dy, b.x2 + dx, b.y2 + dy);
-    let moved = |point: &Keypoint| Keypoint {
-        x: point.x + dx,
-        y: point.y + dy,
-        confidence: point.confidence * confidence,
-        ..*point
-    };
-    let camera = first.camera.filter(|_| first.smpl.is_none()).map(|camera| {
-        let [x, y, z] = camera.translation;
-        let metres = z / camera.focal_length;
-        Camera {
-            translation: [x + dx * metres, y + dy * metres, z],
-            ..camera
-        }
-    });
-    Person {
-        tracking_confidence: confidence,
-        keypoints: first.keypoints.iter().map(moved).collect(),
-        joints3d: first.joints3d.clone(),
-        joint_angles3d: first.joint_angles3d.clone(),
-        keypoint_source: first.keypoint_source,
-        camera,
-        ..Person::at(first.track_id, bbox, Source::Predicted)
-    }
 }
 
 /// Both sides of a gap.

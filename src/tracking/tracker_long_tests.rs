@@ -121,3 +121,34 @@ fn who_was_lost_not_long_ago_is_known_again() {
     let (before, after) = found_again(40, 0.5, forgetful);
     assert_ne!(before, after);
 }
+
+#[test]
+fn a_stored_tracker_that_lies_is_refused_or_harmless() {
+    let mut dice = Dice(21);
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    for n in 0..90 {
+        tracker.update(f64::from(n) / FPS, FRAME, &crowd(n, &mut dice));
+    }
+    let good = postcard::to_stdvec(&tracker).unwrap();
+    let (mut refused, mut taken) = (0, 0);
+    for _ in 0..3_000 {
+        let mut wrong = good.clone();
+        for _ in 0..3 {
+            let at = ((dice.roll() + 1.0) * 0.5 * (wrong.len() - 1) as f64) as usize;
+            // Small numbers are lengths and counts, and 255 begins a large one.
+            wrong[at] = [0, 1, 127, 128, 255, (dice.roll() * 127.0) as i8 as u8][at % 6];
+        }
+        let Ok(mut odd) = postcard::from_bytes::<Tracker>(&wrong) else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        for n in 90..94 {
+            let time = f64::from(n) / FPS;
+            odd.predict(time);
+            odd.update(time, FRAME, &crowd(n, &mut dice));
+        }
+        odd.update_unseen(94.0 / FPS);
+    }
+    assert!(refused > 10 && taken > 100, "{refused} {taken}");
+}
