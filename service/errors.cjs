@@ -79,7 +79,7 @@ const FASTIFY = {
 function classify(error) {
   const { code } = error ?? {}
   if (typeof code === 'string' && code.startsWith('ERR_POSE4D_'))
-    return { code, status: statusOf(code), message: error.message }
+    return { code, status: error.httpStatus ?? statusOf(code), message: error.message }
   if (FASTIFY[code])
     return { code: FASTIFY[code], status: statusOf(FASTIFY[code]), message: error.message }
   // Malformed bodies and everything that fails validation.

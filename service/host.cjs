@@ -40,6 +40,8 @@ class EngineHost {
     const attempt = this.#made
     attempt.catch((error) => {
       this.error = error
+      // Whatever is wrong with it, it is not the client's request.
+      error.httpStatus = 503
       if (this.#made === attempt) this.#made = undefined
     })
     return attempt
