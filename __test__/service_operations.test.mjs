@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { createEngine } from '../index.mjs'
 import { createServer } from '../service/index.cjs'
 import { sample } from './helpers/images.mjs'
-import { serve } from './helpers/service.mjs'
+import { endWithTests, serve } from './helpers/service.mjs'
 
 const BIN = fileURLToPath(new URL('../bin/pose4d.mjs', import.meta.url))
 const photo = sample().toString('base64')
@@ -455,6 +455,7 @@ describe('pose4d serve', () => {
     child.stderr.on('data', (data) => {
       log += data
     })
+    endWithTests(child)
     const exited = once(child, 'exit')
     await until(() => /pose4d listens on/.test(log) || child.exitCode !== null, 'listening')
     const [, url] = /pose4d listens on (http:\S+?)"/.exec(log) ?? []

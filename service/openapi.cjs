@@ -15,6 +15,7 @@ const REFUSALS = {
   404: 'There is no such thing',
   408: 'The request came too slowly',
   413: 'Too many bytes or pixels',
+  414: 'The address is too long',
   415: 'Not a content type of this endpoint',
   422: 'The image or video cannot be read',
   429: 'The queue is full; Retry-After says when to come back',

@@ -48,6 +48,8 @@ function makeFastify(settings) {
       REQUEST_ID.test(headers['x-request-id'] ?? '') ? headers['x-request-id'] : randomUUID(),
     bodyLimit: SMALL_BODY,
     ajv: AJV,
+    // Addresses that fastify itself cannot read.
+    frameworkErrors: answerError,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },

@@ -65,8 +65,16 @@ async function receive(request, jobs, kind) {
     return jobs.add({ id, kind, video: file, name, uploaded: true, options })
   } catch (error) {
     upload?.drop()
-    throw error
+    throw explained(error)
   }
+}
+
+/** The parser's errors are the request's; they carry no code. */
+function explained(error) {
+  if (error.code === 'ENOSPC')
+    return serviceError('ERR_POSE4D_DISK_FULL', 'The disk has no room for this video', { cause: error })
+  if (error.code !== undefined || error.statusCode !== undefined) return error
+  return wrong(`The multipart body is malformed: ${error.message}`)
 }
 
 module.exports = { receive }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { renderOverlay } from '../../index.mjs'
 import { createServer } from '../../service/index.cjs'
 import { sample } from './images.mjs'
@@ -11,21 +12,30 @@ import { sample } from './images.mjs'
 const require = createRequire(import.meta.url)
 const Ajv = require('ajv/dist/2020').default
 
+/** What a test that failed left running. */
+const running = new Set()
+after(() => Promise.all([...running].map((close) => close())))
+
+/** Ended with the tests, whatever became of them. */
+export function endWithTests(child) {
+  const end = async () => child.kill('SIGKILL')
+  running.add(end)
+  child.once('exit', () => running.delete(end))
+  return child
+}
+
 /** `{ app, url, dataDir, close }`; `close` takes the folder along. */
 export async function serve(options = {}) {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'pose4d-service-'))
   const app = await createServer({ warmup: false, ...options, dataDir })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  return {
-    app,
-    url,
-    dataDir,
-    port: app.server.address().port,
-    close: async () => {
-      await app.close()
-      if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true })
-    },
+  const close = async () => {
+    running.delete(close)
+    await app.close()
+    if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true })
   }
+  running.add(close)
+  return { app, url, dataDir, port: app.server.address().port, close }
 }
 
 /** Checks answers against the service's own description: every field, type and nothing beside. */

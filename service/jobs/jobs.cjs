@@ -13,7 +13,7 @@ const { runJob } = require('./run.cjs')
 const { JobStore } = require('./store.cjs')
 
 /** A job at which the process died so often is the cause: it is not tried again. */
-const MOST_ATTEMPTS = 3
+const MOST_ATTEMPTS = 5
 const DAY = 86_400
 const TIDY_MS = 3_600_000
 
