@@ -28,8 +28,11 @@ function wordsOf(error) {
     .join('; ')
 }
 
-function answerError(error, request, reply) {
+/** `openApi` knows what addresses there are. */
+const answerError = (openApi) => (error, request, reply) => {
   const { code, status, message } = classify(error)
+  // What is wrong with a request that nobody takes does not matter.
+  if (request.is404 && status === 400) return notFound(openApi)(request, reply)
   if (status >= 500 && status !== 504)
     request.log.error({ err: error, code }, `${request.method} ${request.url} failed`)
   request.logFields = { ...request.logFields, code }

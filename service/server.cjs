@@ -39,7 +39,7 @@ function loggerOption(logger) {
   return { logger: logger === true ? { level: 'info' } : logger }
 }
 
-function makeFastify(settings) {
+function makeFastify(settings, openApi) {
   const app = fastify({
     ...loggerOption(settings.logger),
     logController: new fastify.LogController({ disableRequestLogging: true }),
@@ -49,7 +49,7 @@ function makeFastify(settings) {
     bodyLimit: SMALL_BODY,
     ajv: AJV,
     // Addresses that fastify itself cannot read.
-    frameworkErrors: answerError,
+    frameworkErrors: answerError(openApi),
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
@@ -134,7 +134,8 @@ function addPage(app, settings) {
  */
 async function createServer(options) {
   const settings = readSettings(options)
-  const app = makeFastify(settings)
+  const openApi = new OpenApi({ secured: settings.token !== undefined })
+  const app = makeFastify(settings, openApi)
   const drain = new AbortController()
   const host = new EngineHost(settings, app.log)
   const queue = new FairQueue(settings)
@@ -142,12 +143,11 @@ async function createServer(options) {
   const metrics = new Metrics({ host, queue, jobs })
   jobs?.measure(metrics)
   const frames = new Frames({ host, queue, metrics })
-  const openApi = new OpenApi({ secured: settings.token !== undefined })
   const parts = { settings, host, queue, jobs, metrics, frames, openApi }
 
   app.addHook('onRoute', (route) => openApi.add(route))
   addHooks(app, settings, { metrics, draining: drain.signal })
-  app.setErrorHandler(answerError)
+  app.setErrorHandler(answerError(openApi))
   app.setNotFoundHandler(notFound(openApi))
   await app.register(multipart, {
     limits: {

@@ -6,6 +6,8 @@ const { pipeline } = require('node:stream/promises')
 const { BODY_TOO_LARGE, REQUEST, serviceError } = require('./errors.cjs')
 
 const FORMATS = ['file_path', 'base64']
+/** Of a request; videos have fewer. */
+const MOST_FRAMES = 10_000_000
 /** Of the old form, where it means all. */
 const ALL_FRAMES = 999_999
 
@@ -14,8 +16,10 @@ const wrong = (message) => serviceError(REQUEST, message)
 function wholeField(fields, name) {
   const text = fields[name]
   if (text === undefined || text === '') return undefined
-  if (/^[1-9]\d{0,7}$/.test(text)) return Number(text)
-  throw wrong(`${name} must be a whole number above 0, but is ${JSON.stringify(text)}`)
+  if (/^[1-9]\d{0,7}$/.test(text) && Number(text) <= MOST_FRAMES) return Number(text)
+  throw wrong(
+    `${name} must be a whole number from 1 to ${MOST_FRAMES}, but is ${JSON.stringify(text)}`,
+  )
 }
 
 function wordField(fields, name, words) {
@@ -72,7 +76,9 @@ async function receive(request, jobs, kind) {
 /** The parser's errors are the request's; they carry no code. */
 function explained(error) {
   if (error.code === 'ENOSPC')
-    return serviceError('ERR_POSE4D_DISK_FULL', 'The disk has no room for this video', { cause: error })
+    return serviceError('ERR_POSE4D_DISK_FULL', 'The disk has no room for this video', {
+      cause: error,
+    })
   if (error.code !== undefined || error.statusCode !== undefined) return error
   return wrong(`The multipart body is malformed: ${error.message}`)
 }

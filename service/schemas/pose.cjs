@@ -50,9 +50,9 @@ const headers = {
       maxLength: 128,
     }),
     'x-timeout-ms': text(
-      'Milliseconds until the answer is no longer wanted; at most the service’s own',
+      'Milliseconds, 100 or more, until the answer is no longer wanted; at most the service’s own',
       {
-        pattern: '^[1-9][0-9]{0,8}$',
+        pattern: '^[1-9][0-9]{2,8}$',
       },
     ),
   },
