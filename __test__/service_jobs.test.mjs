@@ -497,9 +497,17 @@ test('a clip goes on from its snapshot where the engine has them, and begins ane
   const without = engineOf({})
   const store = { snapshot: () => Uint8Array.of(7), forget: () => opened.push('forgotten') }
   assert.equal(resuming.resume(withSnapshots, store, job, { fps: 5 }).done, 2)
-  assert.deepEqual(opened.splice(0), [{ fps: 5, snapshot: Uint8Array.of(7) }])
+  assert.deepEqual(opened.splice(0), [{ snapshot: Uint8Array.of(7) }])
   const none = { ...store, snapshot: () => undefined }
   assert.equal(resuming.resume(without, none, job, { fps: 5 }).done, 0)
+  assert.deepEqual(opened.splice(0), ['forgotten', { fps: 5 }])
+  const changed = {
+    openClip({ snapshot, ...options }) {
+      if (snapshot) throw Object.assign(new Error('another'), { code: 'ERR_POSE4D_SNAPSHOT' })
+      opened.push(options)
+    },
+  }
+  assert.equal(resuming.resume(changed, store, job, { fps: 5 }).done, 0)
   assert.deepEqual(opened, ['forgotten', { fps: 5 }])
 })
 

@@ -472,12 +472,24 @@ describe('pose4d serve', () => {
     const answers = [0, 1, 2, 3, 4, 5].map((frame_number) =>
       post(`${service.url}/pose`, { image_base64: photo, frame_number }),
     )
-    await pause(150)
+    const busy = async () => {
+      const { pool, queue } = await (await fetch(`${service.url}/api/pose/pool-status`)).json()
+      return pool.active_workers + queue.length
+    }
+    let most = 0
+    // All that are not answered yet are in.
+    for (let i = 0; most < 2 && i < 500; i++) most = Math.max(most, await busy())
     service.child.kill('SIGTERM')
+    const statuses = []
     for (const { status, body } of await Promise.all(answers)) {
+      statuses.push(status)
+      // What was not taken in yet is told so.
+      if (status === 503) continue
       assert.equal(status, 200)
       assert.equal(body.keypoint_count, 33)
     }
+    const answered = statuses.filter((status) => status === 200).length
+    assert.ok(answered >= most && most >= 2, `${most} were accepted: ${statuses}`)
     assert.deepEqual(await service.exited, [0, null])
     service.clean()
   })

@@ -17,11 +17,17 @@ const { Roots } = require('./paths.cjs')
 const { FairQueue } = require('./queue.cjs')
 const { Pose4DError } = require('../lib/errors.cjs')
 const { SHUTTING_DOWN } = require('./errors.cjs')
+const descriptionRoutes = require('./routes/description.cjs')
+const healthRoutes = require('./routes/health.cjs')
+const modelsRoutes = require('./routes/models.cjs')
+const poseRoutes = require('./routes/pose.cjs')
+const videoRoutes = require('./routes/video.cjs')
 const { readSettings } = require('./settings.cjs')
 
-const ROUTES = ['health', 'pose', 'models', 'video', 'description']
+const ROUTES = [healthRoutes, poseRoutes, modelsRoutes, videoRoutes, descriptionRoutes]
 /** A body that is no picture and no video. */
 const SMALL_BODY = 64 * 1024
+const IDLE_MS = 60_000
 const REQUEST_ID = /^[\w.:-]{1,128}$/
 
 /** ajv takes bodies as they are: the old service did not turn "5" into 5 either. */
@@ -54,6 +60,8 @@ function makeFastify(settings, openApi) {
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
     requestTimeout: 0,
+    // Of a connection on which nothing moves: longer than anybody waits for an answer.
+    connectionTimeout: settings.timeoutMs + IDLE_MS,
     http: { headersTimeout: settings.headerTimeoutMs, connectionsCheckingInterval: 2000 },
   })
   app.server.maxConnections = settings.maxConnections
@@ -73,7 +81,7 @@ function parseJson(app) {
 }
 
 /** What every request passes, and the line that it leaves in the log. */
-function addHooks(app, settings, { metrics, draining }) {
+function addHooks(app, { settings, metrics, drain }) {
   const checks = [tokenCheck(settings.token), pageCheck(settings)]
   app.decorateRequest('gone', null)
   app.addHook('onRequest', async (request, reply) => {
@@ -84,7 +92,7 @@ function addHooks(app, settings, { metrics, draining }) {
       limitMs: upload ? settings.uploadTimeoutMs : settings.bodyTimeoutMs,
       minBytesPerSecond: settings.minBytesPerSecond,
     })
-    request.gone = AbortSignal.any([goneSignal(reply), draining])
+    request.gone = AbortSignal.any([goneSignal(reply), drain.signal])
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
@@ -97,7 +105,7 @@ function addHooks(app, settings, { metrics, draining }) {
 }
 
 /** Accepted work is finished within `drainMs`; what is not done then is given up. */
-function addShutdown(app, settings, { queue, jobs, host, metrics, drain }) {
+function addShutdown(app, { settings, queue, jobs, host, metrics, drain }) {
   app.addHook('preClose', async () => {
     queue.close()
     const giveUp = setTimeout(() => {
@@ -128,25 +136,32 @@ function addPage(app, settings) {
   })
 }
 
-/**
- * The service as a fastify instance that does not listen yet.
- * @param {import('./index.d.ts').ServiceOptions} [options]
- */
-async function createServer(options) {
-  const settings = readSettings(options)
-  const openApi = new OpenApi({ secured: settings.token !== undefined })
-  const app = makeFastify(settings, openApi)
-  const drain = new AbortController()
+/** Everything behind the routes. */
+function makeParts(app, settings, openApi) {
   const host = new EngineHost(settings, app.log)
   const queue = new FairQueue(settings)
-  const jobs = settings.jobs ? await Jobs.open({ settings, host, log: app.log }) : undefined
+  const jobs = settings.jobs ? new Jobs({ settings, host, log: app.log }) : undefined
   const metrics = new Metrics({ host, queue, jobs })
   jobs?.measure(metrics)
   const frames = new Frames({ host, queue, metrics })
-  const parts = { settings, host, queue, jobs, metrics, frames, openApi }
+  const roots = new Roots(settings.roots)
+  return {
+    settings,
+    host,
+    queue,
+    jobs,
+    metrics,
+    frames,
+    roots,
+    openApi,
+    drain: new AbortController(),
+  }
+}
 
+async function assemble(app, parts) {
+  const { settings, openApi, host, jobs } = parts
   app.addHook('onRoute', (route) => openApi.add(route))
-  addHooks(app, settings, { metrics, draining: drain.signal })
+  addHooks(app, parts)
   app.setErrorHandler(answerError(openApi))
   app.setNotFoundHandler(notFound(openApi))
   await app.register(multipart, {
@@ -158,15 +173,31 @@ async function createServer(options) {
       fileSize: settings.maxVideoBytes,
     },
   })
-  for (const name of ROUTES)
-    require(`./routes/${name}.cjs`)(app, { ...parts, roots: new Roots(settings.roots) })
+  for (const addRoutes of ROUTES) addRoutes(app, parts)
   addPage(app, settings)
-  addShutdown(app, settings, { queue, jobs, host, metrics, drain })
+  addShutdown(app, parts)
   app.addHook('onReady', async () => {
     host.start()
     jobs?.start()
   })
-  return app
+}
+
+/**
+ * The service as a fastify instance that does not listen yet.
+ * @param {import('./index.d.ts').ServiceOptions} [options]
+ */
+async function createServer(options) {
+  const settings = readSettings(options)
+  const openApi = new OpenApi({ secured: settings.token !== undefined })
+  const app = makeFastify(settings, openApi)
+  const parts = makeParts(app, settings, openApi)
+  try {
+    await assemble(app, parts)
+    return app
+  } catch (error) {
+    parts.jobs?.close()
+    throw error
+  }
 }
 
 module.exports = { createServer }

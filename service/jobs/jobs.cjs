@@ -43,18 +43,12 @@ class Jobs {
   #loop
   #tidier
 
-  static async open(options) {
-    return new Jobs(options)
-  }
-
   constructor({ settings, host, log }) {
     this.#settings = settings
     this.#host = host
     this.#log = log
     this.#events.setMaxListeners(0)
-    for (const folder of [settings.dataDir, this.#folder('uploads'), this.#folder('outputs')])
-      fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-    this.#lock = new FolderLock(settings.dataDir)
+    this.#lock = this.#takeFolder()
     try {
       this.#store = new JobStore(settings.dataDir)
     } catch (error) {
@@ -64,6 +58,22 @@ class Jobs {
     const again = this.#store.requeue()
     if (again > 0) log.warn({ jobs: again }, 'video jobs were cut off and go on')
     this.#tidy()
+  }
+
+  #takeFolder() {
+    const { dataDir } = this.#settings
+    try {
+      for (const folder of [dataDir, this.#folder('uploads'), this.#folder('outputs')])
+        fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+      return new FolderLock(dataDir)
+    } catch (error) {
+      if (error instanceof Pose4DError) throw error
+      throw new Pose4DError(
+        'ERR_POSE4D_CACHE_IO',
+        `Video jobs are kept in ${dataDir}, which cannot be written: ${error.message}. Give another dataDir, or jobs: false.`,
+        { cause: error },
+      )
+    }
   }
 
   #folder(name) {

@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const v8 = require('node:v8')
 const { Database } = require('node-sqlite3-wasm')
+const { Pose4DError } = require('../../lib/errors.cjs')
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS jobs (
@@ -61,15 +62,24 @@ class JobStore {
   constructor(folder) {
     const file = path.join(folder, 'jobs.sqlite')
     fs.rmSync(`${file}.lock`, { recursive: true, force: true })
-    this.#db = new Database(file)
-    this.#db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL')
-    const { user_version: version } = this.#db.get('PRAGMA user_version')
-    if (version !== 0 && version !== VERSION) {
-      this.#db.close()
-      throw new Error(
-        `${file} is of another version of pose4d (${version}, not ${VERSION}): move it away`,
+    try {
+      this.#db = new Database(file)
+      this.#prepare()
+    } catch (error) {
+      if (this.#db?.isOpen) this.#db.close()
+      throw new Pose4DError(
+        'ERR_POSE4D_CACHE_IO',
+        `${file}, the store of video jobs, cannot be used: ${error.message}. Move it away, or give another dataDir.`,
+        { cause: error },
       )
     }
+  }
+
+  #prepare() {
+    this.#db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL')
+    const { user_version: version } = this.#db.get('PRAGMA user_version')
+    if (version !== 0 && version !== VERSION)
+      throw new Error(`it is of another version of pose4d (${version}, not ${VERSION})`)
     this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${VERSION}; COMMIT`)
   }
 

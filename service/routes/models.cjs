@@ -53,153 +53,149 @@ const stateOf = ({ name, available, state, path, bytes }) => ({
   size_mb: bytes === null ? null : bytes / MB,
 })
 
-const modelsRoutes = (app, { settings, host, roots }) => {
-  const cache = {
-    ...(settings.cacheDir !== undefined && { cacheDir: settings.cacheDir }),
-    ...(settings.engineConfig?.smplPath !== undefined && {
-      smplPath: settings.engineConfig.smplPath,
-    }),
+/** Which cache the endpoints are about. */
+function cacheOf({ cacheDir, engineConfig }) {
+  const smplPath = engineConfig?.smplPath
+  return {
+    ...(cacheDir !== undefined && { cacheDir }),
+    ...(smplPath !== undefined && { smplPath }),
   }
-  const describe = () => models.info({ ...cache, detailed: true })
-  const route = (method, url, operationId, summary, schema, answer, handler) =>
+}
+
+const describe = (cache) => models.info({ ...cache, detailed: true })
+
+async function info({ cache }) {
+  const found = await describe(cache)
+  return { success: true, cache_info: cacheInfo(found), cache_stats: cacheStats(found) }
+}
+
+async function status({ cache, host }) {
+  const [found, all] = [await describe(cache), models.list(cache)]
+  const depth = all.filter(({ family }) => family === DEPTH)
+  const loaded = (name) => host.models()[name] === 'loaded'
+  return {
+    success: true,
+    status: {
+      midas_available: depth.some(({ available }) => available),
+      midas_loaded: depth.some(({ component }) => loaded(component)),
+      model_manager_available: true,
+      cached_models: Object.keys(found.models),
+      cache_stats: cacheStats(found),
+      midas_info: { models: depth.map(stateOf) },
+      midas_cache_info: cacheInfo(found),
+      models: all.map(stateOf),
+    },
+  }
+}
+
+async function clear({ cache }, { body, log }) {
+  const { confirm = false, model } = body
+  if (!confirm && model === undefined)
+    throw serviceError(REQUEST, 'This removes every model: send {"confirm": true}.')
+  const report = await models.clear({
+    ...cache,
+    ...(model === undefined ? { confirm } : { model }),
+  })
+  log.info({ removed: report.removed }, 'models were removed')
+  return {
+    success: true,
+    message: `${report.filesRemoved} files removed, ${report.spaceFreedMb.toFixed(1)} MB freed`,
+    files_removed: report.filesRemoved,
+    space_freed_mb: report.spaceFreedMb,
+    removed: report.removed,
+    kept: report.kept,
+    errors: report.errors,
+  }
+}
+
+async function optimize({ cache }, { gone }) {
+  const report = await models.optimize({ ...cache, signal: gone })
+  return {
+    success: true,
+    optimization_results: {
+      files_checked: report.filesChecked,
+      files_removed: report.filesRemoved,
+      space_freed_mb: report.spaceFreedMb,
+      errors: report.errors,
+      removed: report.removed,
+      kept: report.kept,
+    },
+  }
+}
+
+async function exportModel({ cache, roots }, { params, body, gone }) {
+  const target = await roots.toWrite(body.export_path)
+  const options = { ...cache, signal: gone }
+  const written = await models.export(params.name, target, body.format, options)
+  return {
+    success: true,
+    message: `${written.name} was written to ${written.path}`,
+    name: written.name,
+    export_path: written.path,
+    size_mb: written.bytes / MB,
+    sha256: written.sha256,
+    converted: written.converted,
+  }
+}
+
+const NAME = {
+  type: 'object',
+  properties: { name: text('Of the model, or one of its other names', { minLength: 1 }) },
+  required: ['name'],
+}
+
+const ENDPOINTS = [
+  {
+    route: ['GET', '/api/models/cache/info', info],
+    operationId: 'cacheInfo',
+    summary: 'What the cache folder holds',
+    answer: 'CacheInfoAnswer',
+  },
+  {
+    route: ['GET', '/api/models/status', status],
+    operationId: 'modelsStatus',
+    summary: 'Every model file, and whether it is here',
+    answer: 'ModelsStatusAnswer',
+  },
+  {
+    route: ['POST', '/api/models/cache/clear', clear],
+    operationId: 'cacheClear',
+    summary: 'Remove models from the cache folder',
+    body: requests.clear,
+    answer: 'CacheClearAnswer',
+  },
+  {
+    route: ['POST', '/api/models/cache/optimize', optimize],
+    operationId: 'cacheOptimize',
+    summary: 'Remove partial, corrupt and doubled files from the cache folder',
+    answer: 'CacheOptimizeAnswer',
+  },
+  {
+    route: ['POST', '/api/models/export/:name', exportModel],
+    operationId: 'modelExport',
+    summary: 'Write a model to a file',
+    params: NAME,
+    body: requests.export,
+    answer: 'ModelExportAnswer',
+  },
+]
+
+const modelsRoutes = (app, { settings, host, roots }) => {
+  const parts = { cache: cacheOf(settings), host, roots }
+  for (const { route, answer, ...schema } of ENDPOINTS) {
+    const [method, url, handler] = route
     app.route({
       method,
       url,
       config: { answers: 'models' },
       schema: {
-        operationId,
         tags: ['models'],
-        summary,
         ...schema,
         response: { 200: { description: 'Done', schema: ref(answer) } },
       },
-      handler,
+      handler: (request) => handler(parts, request),
     })
-
-  route(
-    'GET',
-    '/api/models/cache/info',
-    'cacheInfo',
-    'What the cache folder holds',
-    {},
-    'CacheInfoAnswer',
-    async () => {
-      const info = await describe()
-      return { success: true, cache_info: cacheInfo(info), cache_stats: cacheStats(info) }
-    },
-  )
-
-  route(
-    'GET',
-    '/api/models/status',
-    'modelsStatus',
-    'Every model file, and whether it is here',
-    {},
-    'ModelsStatusAnswer',
-    async () => {
-      const [info, all] = [await describe(), models.list(cache)]
-      const depth = all.filter(({ family }) => family === DEPTH)
-      return {
-        success: true,
-        status: {
-          midas_available: depth.some(({ available }) => available),
-          midas_loaded: Object.entries(host.models()).some(
-            ([name, state]) =>
-              state === 'loaded' && depth.some((model) => model.component === name),
-          ),
-          model_manager_available: true,
-          cached_models: Object.keys(info.models),
-          cache_stats: cacheStats(info),
-          midas_info: { models: depth.map(stateOf) },
-          midas_cache_info: cacheInfo(info),
-          models: all.map(stateOf),
-        },
-      }
-    },
-  )
-
-  route(
-    'POST',
-    '/api/models/cache/clear',
-    'cacheClear',
-    'Remove models from the cache folder',
-    { body: requests.clear },
-    'CacheClearAnswer',
-    async ({ body, log }) => {
-      const { confirm = false, model } = body
-      if (!confirm && model === undefined)
-        throw serviceError(REQUEST, 'This removes every model: send {"confirm": true}.')
-      const report = await models.clear({
-        ...cache,
-        ...(model === undefined ? { confirm } : { model }),
-      })
-      log.info({ removed: report.removed }, 'models were removed')
-      return {
-        success: true,
-        message: `${report.filesRemoved} files removed, ${report.spaceFreedMb.toFixed(1)} MB freed`,
-        files_removed: report.filesRemoved,
-        space_freed_mb: report.spaceFreedMb,
-        removed: report.removed,
-        kept: report.kept,
-        errors: report.errors,
-      }
-    },
-  )
-
-  route(
-    'POST',
-    '/api/models/cache/optimize',
-    'cacheOptimize',
-    'Remove partial, corrupt and doubled files from the cache folder',
-    {},
-    'CacheOptimizeAnswer',
-    async ({ gone }) => {
-      const report = await models.optimize({ ...cache, signal: gone })
-      return {
-        success: true,
-        optimization_results: {
-          files_checked: report.filesChecked,
-          files_removed: report.filesRemoved,
-          space_freed_mb: report.spaceFreedMb,
-          errors: report.errors,
-          removed: report.removed,
-          kept: report.kept,
-        },
-      }
-    },
-  )
-
-  route(
-    'POST',
-    '/api/models/export/:name',
-    'modelExport',
-    'Write a model to a file',
-    {
-      params: {
-        type: 'object',
-        properties: { name: text('Of the model, or one of its other names', { minLength: 1 }) },
-        required: ['name'],
-      },
-      body: requests.export,
-    },
-    'ModelExportAnswer',
-    async ({ params, body, gone }) => {
-      const target = await roots.toWrite(body.export_path)
-      const written = await models.export(params.name, target, body.format, {
-        ...cache,
-        signal: gone,
-      })
-      return {
-        success: true,
-        message: `${written.name} was written to ${written.path}`,
-        name: written.name,
-        export_path: written.path,
-        size_mb: written.bytes / MB,
-        sha256: written.sha256,
-        converted: written.converted,
-      }
-    },
-  )
+  }
 }
 
 module.exports = modelsRoutes

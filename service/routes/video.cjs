@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const { Readable } = require('node:stream')
 const { facesText } = require('../answers.cjs')
 const { JOBS_OFF, NOT_FOUND, REQUEST, serviceError } = require('../errors.cjs')
+const { VIDEO_FRAME, VIDEO_NOT_FOUND } = require('../../lib/video/errors.cjs')
 const { framePicture } = require('../jobs/picture.cjs')
 const { ref } = require('../schemas/build.cjs')
 const { headers } = require('../schemas/pose.cjs')
@@ -13,7 +14,6 @@ const { object, processData, secondsOf, trackResult } = require('../video_answer
 const { receive } = require('../upload.cjs')
 
 const JSON_TYPE = 'application/json; charset=utf-8'
-const VIDEO_NOT_FOUND = 'ERR_POSE4D_VIDEO_NOT_FOUND'
 const now = () => Date.now() / 1000
 
 /** JSON as pieces, so that no answer has to fit into one text. */
@@ -30,280 +30,273 @@ function patience({ headers: given, gone }, { timeoutMs }) {
   return AbortSignal.any([gone, AbortSignal.timeout(Math.min(asked, timeoutMs))])
 }
 
-const videoRoutes = (app, { settings, jobs, host, queue, roots }) => {
-  const route = (method, url, operationId, summary, schema, handler, config = {}) =>
-    app.route({
-      method,
-      url,
-      config: { answers: 'video', ...config },
-      schema: { operationId, tags: ['video'], summary, ...schema },
-      preValidation: async () => {
-        if (jobs) return
-        throw serviceError(JOBS_OFF, 'This service does no videos: it was started without jobs.')
-      },
-      handler,
-    })
-  const find = (id) => {
-    const job = jobs.get(id)
+/** What the endpoints share. */
+class Videos {
+  constructor({ settings, jobs, host, queue, roots }) {
+    Object.assign(this, { settings, jobs, host, queue, roots })
+  }
+
+  find(id) {
+    const job = this.jobs.get(id)
     if (job) return job
     throw serviceError(NOT_FOUND, `Job ${id} not found`, { body: { job_id: id } })
   }
-  const results = (job) => () => jobs.results(job.id)
+
+  results(job) {
+    return () => this.jobs.results(job.id)
+  }
+
   /** Faces are the engine's, which may not be made yet after a restart. */
-  const answerOptions = async ({ mesh }) => {
-    const faces = mesh === 'false' ? undefined : (await host.get()).meshFaces
+  async answerOptions({ mesh }) {
+    const faces = mesh === 'false' ? undefined : (await this.host.get()).meshFaces
     return {
       mesh: mesh !== 'false',
-      legacyNames: settings.legacyNames,
+      legacyNames: this.settings.legacyNames,
       facesText: faces ? facesText(faces) : undefined,
     }
   }
-  const waiting = (job) => ({
-    status: job.status === 'processing' ? 'processing' : 'queued',
-    job_id: job.id,
-    message: `Ask /pose/video/status/${job.id} or /job_status/${job.id} how far it is.`,
-    queue_position: jobs.ahead(job),
-  })
 
-  /** The job when it has ended. A caller who left without knowing its name takes it along. */
-  async function outcome(job, request) {
-    const ended = await jobs.ended(job.id, patience(request, settings))
-    if (request.gone.aborted) {
-      await jobs.remove(job.id)
-      throw request.gone.reason
-    }
-    if (ended?.status === 'error') throw failure(ended)
-    return ended ?? job
+  async track(job, query, more) {
+    return trackResult(job, this.results(job), await this.answerOptions(query), more)
   }
 
-  async function accept(request, kind) {
-    if (request.isMultipart()) return receive(request, jobs, kind)
+  async process(job, query) {
+    return processData(job, this.results(job), await this.answerOptions(query))
+  }
+
+  waiting(job) {
+    return {
+      status: job.status === 'processing' ? 'processing' : 'queued',
+      job_id: job.id,
+      message: `Ask /pose/video/status/${job.id} or /job_status/${job.id} how far it is.`,
+      queue_position: this.jobs.ahead(job),
+    }
+  }
+
+  async accept(request, kind) {
+    if (request.isMultipart()) return receive(request, this.jobs, kind)
     const { body } = request
     if (kind !== 'track' || !body)
       throw serviceError(
         REQUEST,
         'A video file is required: multipart/form-data with a field `video`',
       )
-    const video = await roots.toRead(body.video_path, VIDEO_NOT_FOUND)
+    const video = await this.roots.toRead(body.video_path, VIDEO_NOT_FOUND)
     const options = { mesh: body.mesh, maxFrames: body.max_frames }
-    return jobs.add({ kind, video, name: body.video_path, options })
+    return this.jobs.add({ kind, video, name: body.video_path, options })
   }
 
-  route(
-    'POST',
-    '/pose/video',
-    'poseVideo',
-    'Poses of the people in a video, with identities',
-    {
-      description:
-        'Answers with the results when they are there within the deadline and nothing else is at work, else with 202.',
-      headers,
-      body: { content: { 'application/json': { schema: requests.track } } },
-      multipart: requests.multipart,
-      querystring: requests.waitQuery,
-      response: {
-        200: { description: 'Results', schema: ref('VideoResult') },
-        202: { description: 'Accepted; ask later', schema: ref('VideoQueued') },
+  /** The job when it has ended. A caller who left without knowing its name takes it along. */
+  async outcome(job, request) {
+    const ended = await this.jobs.ended(job.id, patience(request, this.settings))
+    if (request.gone.aborted) {
+      await this.jobs.remove(job.id)
+      throw request.gone.reason
+    }
+    if (ended?.status === 'error') throw failure(ended)
+    return ended ?? job
+  }
+}
+
+async function poseVideo(videos, request, reply) {
+  const job = await videos.accept(request, 'track')
+  const busy = videos.jobs.ahead(job) > 0
+  if (busy || request.query.wait === 'false') return reply.code(202).send(videos.waiting(job))
+  const ended = await videos.outcome(job, request)
+  if (ended.status !== 'complete') return reply.code(202).send(videos.waiting(ended))
+  return send(reply, await videos.track(ended, request.query))
+}
+
+async function processVideo(videos, request, reply) {
+  const job = await videos.accept(request, 'process')
+  if (request.query.wait === 'false') return reply.code(202).send(videos.waiting(job))
+  const ended = await videos.outcome(job, request)
+  if (ended.status !== 'complete') return reply.code(202).send(videos.waiting(ended))
+  const data = await videos.process(ended, request.query)
+  return send(reply, object({ status: 'success', data }))
+}
+
+async function processVideoAsync(videos, request) {
+  const { id } = await videos.accept(request, 'process')
+  return {
+    status: 'accepted',
+    job_id: id,
+    message: `Video processing started. Poll /job_status/${id} for progress.`,
+  }
+}
+
+async function videoStatus(videos, { params, query }, reply) {
+  const job = videos.find(params.id)
+  const done = job.status === 'complete' && query.result !== 'false'
+  const state = {
+    job_id: job.id,
+    status: job.status === 'complete' ? 'completed' : job.status,
+    video_path: job.name,
+    queue_position: videos.jobs.ahead(job),
+    queued_at: job.created,
+    started_at: job.started,
+    completed_at: job.finished,
+    frames_done: job.frames_done,
+    frames_total: job.frames_total,
+    error: job.error,
+    error_code: job.error_code ?? undefined,
+    result: done ? await videos.track(job, query) : null,
+  }
+  return send(reply, object(state))
+}
+
+async function jobStatus(videos, { params, query }, reply) {
+  const job = videos.find(params.id)
+  const { status } = job
+  const complete = status === 'complete'
+  const done = complete && query.result !== 'false'
+  const state = {
+    job_id: job.id,
+    status,
+    queue_position: videos.jobs.ahead(job),
+    frames_done: job.frames_done,
+    frames_total: job.frames_total,
+    elapsed_time: status === 'processing' ? now() - job.started : undefined,
+    processing_time: complete ? secondsOf(job) : undefined,
+    output_path: complete ? job.output : undefined,
+    error: job.error ?? undefined,
+    error_code: job.error_code ?? undefined,
+    result: done ? await videos.process(job, query) : undefined,
+  }
+  return send(reply, object(state))
+}
+
+async function jobRemove(videos, { params }) {
+  videos.find(params.id)
+  await videos.jobs.remove(params.id)
+  return { job_id: params.id, status: 'removed' }
+}
+
+async function jobFrame(videos, { params, query, gone, ip }, reply) {
+  const job = videos.find(params.job)
+  const result = videos.jobs.result(job.id, Number(params.i))
+  if (!result) {
+    const has = `it has ${job.frames_done} so far`
+    throw serviceError(NOT_FOUND, `Job ${job.id} has no frame ${params.i}; ${has}`)
+  }
+  const drawn = query.overlay !== 'false'
+  const picture = await videos.queue.run(
+    () => framePicture({ video: job.video, result, signal: gone, drawn }),
+    { client: ip, signal: gone },
+  )
+  if (picture) return reply.type('image/jpeg').send(picture)
+  throw serviceError(VIDEO_FRAME, result.error ?? 'The frame cannot be decoded')
+}
+
+async function jobOutput(videos, { params }, reply) {
+  const { output } = videos.find(params.job)
+  const size = output && fs.statSync(output, { throwIfNoEntry: false })?.size
+  if (!size) throw serviceError(NOT_FOUND, `Job ${params.job} has no drawn video`)
+  reply.header('content-length', size).type('video/mp4')
+  return reply.send(fs.createReadStream(output))
+}
+
+const answer = (description, name) => ({ description, schema: ref(name) })
+const file = (description, contentType) => ({
+  description,
+  contentType,
+  schema: { type: 'string', contentMediaType: contentType },
+})
+
+const ENDPOINTS = [
+  {
+    route: ['POST', '/pose/video', poseVideo],
+    upload: true,
+    operationId: 'poseVideo',
+    summary: 'Poses of the people in a video, with identities',
+    description:
+      'Answers with the results when they are there within the deadline and nothing else is at work, else with 202.',
+    headers,
+    body: { content: { 'application/json': { schema: requests.track } } },
+    multipart: requests.multipart,
+    querystring: requests.waitQuery,
+    response: {
+      200: answer('Results', 'VideoResult'),
+      202: answer('Accepted; ask later', 'VideoQueued'),
+    },
+  },
+  {
+    route: ['POST', '/process_video', processVideo],
+    upload: true,
+    operationId: 'processVideo',
+    summary: 'A video drawn, and its poses',
+    headers,
+    multipart: requests.multipart,
+    querystring: requests.waitQuery,
+    response: {
+      200: answer('Results', 'ProcessResult'),
+      202: answer('Not done within the deadline; ask later', 'VideoQueued'),
+    },
+  },
+  {
+    route: ['POST', '/process_video_async', processVideoAsync],
+    upload: true,
+    operationId: 'processVideoAsync',
+    summary: 'The same; answers when the video is accepted',
+    multipart: requests.multipart,
+    response: { 200: answer('Accepted', 'JobAccepted') },
+  },
+  {
+    route: ['GET', '/pose/video/status/:id', videoStatus],
+    operationId: 'videoStatus',
+    summary: 'Where a video is, and its results',
+    params: requests.job,
+    querystring: requests.resultQuery,
+    response: { 200: answer('State', 'VideoStatus') },
+  },
+  {
+    route: ['GET', '/job_status/:id', jobStatus],
+    operationId: 'jobStatus',
+    summary: 'Where a video is, and its results, as /process_video has them',
+    params: requests.job,
+    querystring: requests.resultQuery,
+    response: { 200: answer('State', 'JobStatus') },
+  },
+  {
+    route: ['DELETE', '/job_status/:id', jobRemove],
+    operationId: 'jobRemove',
+    summary: 'End a job and forget it, with its files',
+    params: requests.job,
+    response: { 200: answer('Gone', 'JobRemoved') },
+  },
+  {
+    route: ['GET', '/frame/:job/:i', jobFrame],
+    operationId: 'jobFrame',
+    summary: 'A frame of a video, with its people drawn in',
+    params: requests.frame,
+    querystring: requests.drawnQuery,
+    response: { 200: file('JPEG', 'image/jpeg') },
+  },
+  {
+    route: ['GET', '/output/:job', jobOutput],
+    operationId: 'jobOutput',
+    summary: 'The drawn video',
+    params: requests.output,
+    response: { 200: file('MP4', 'video/mp4') },
+  },
+]
+
+const videoRoutes = (app, parts) => {
+  const videos = new Videos(parts)
+  for (const { route, upload = false, ...schema } of ENDPOINTS) {
+    const [method, url, handler] = route
+    app.route({
+      method,
+      url,
+      config: { answers: 'video', upload },
+      schema: { tags: ['video'], ...schema },
+      preValidation: async () => {
+        if (parts.jobs) return
+        throw serviceError(JOBS_OFF, 'This service does no videos: it was started without jobs.')
       },
-    },
-    async (request, reply) => {
-      const job = await accept(request, 'track')
-      const busy = jobs.ahead(job) > 0
-      if (busy || request.query.wait === 'false') return reply.code(202).send(waiting(job))
-      const ended = await outcome(job, request)
-      if (ended.status !== 'complete') return reply.code(202).send(waiting(ended))
-      return send(reply, trackResult(ended, results(ended), await answerOptions(request.query)))
-    },
-    { upload: true },
-  )
-
-  route(
-    'POST',
-    '/process_video',
-    'processVideo',
-    'A video drawn, and its poses',
-    {
-      headers,
-      multipart: requests.multipart,
-      querystring: requests.waitQuery,
-      response: {
-        200: { description: 'Results', schema: ref('ProcessResult') },
-        202: { description: 'Not done within the deadline; ask later', schema: ref('VideoQueued') },
-      },
-    },
-    async (request, reply) => {
-      const job = await accept(request, 'process')
-      if (request.query.wait === 'false') return reply.code(202).send(waiting(job))
-      const ended = await outcome(job, request)
-      if (ended.status !== 'complete') return reply.code(202).send(waiting(ended))
-      const data = processData(ended, results(ended), await answerOptions(request.query))
-      return send(reply, object({ status: 'success', data }))
-    },
-    { upload: true },
-  )
-
-  route(
-    'POST',
-    '/process_video_async',
-    'processVideoAsync',
-    'The same; answers when the video is accepted',
-    {
-      multipart: requests.multipart,
-      response: { 200: { description: 'Accepted', schema: ref('JobAccepted') } },
-    },
-    async (request) => {
-      const { id } = await accept(request, 'process')
-      return {
-        status: 'accepted',
-        job_id: id,
-        message: `Video processing started. Poll /job_status/${id} for progress.`,
-      }
-    },
-    { upload: true },
-  )
-
-  route(
-    'GET',
-    '/pose/video/status/:id',
-    'videoStatus',
-    'Where a video is, and its results',
-    {
-      params: requests.job,
-      querystring: requests.resultQuery,
-      response: { 200: { description: 'State', schema: ref('VideoStatus') } },
-    },
-    async ({ params, query }, reply) => {
-      const job = find(params.id)
-      const done = job.status === 'complete' && query.result !== 'false'
-      const result = done ? trackResult(job, results(job), await answerOptions(query)) : null
-      return send(
-        reply,
-        object({
-          job_id: job.id,
-          status: job.status === 'complete' ? 'completed' : job.status,
-          video_path: job.name,
-          queue_position: jobs.ahead(job),
-          queued_at: job.created,
-          started_at: job.started,
-          completed_at: job.finished,
-          frames_done: job.frames_done,
-          frames_total: job.frames_total,
-          error: job.error,
-          error_code: job.error_code ?? undefined,
-          result,
-        }),
-      )
-    },
-  )
-
-  route(
-    'GET',
-    '/job_status/:id',
-    'jobStatus',
-    'Where a video is, and its results, as /process_video has them',
-    {
-      params: requests.job,
-      querystring: requests.resultQuery,
-      response: { 200: { description: 'State', schema: ref('JobStatus') } },
-    },
-    async ({ params, query }, reply) => {
-      const job = find(params.id)
-      const { status } = job
-      const complete = status === 'complete'
-      const done = complete && query.result !== 'false'
-      const data = done ? processData(job, results(job), await answerOptions(query)) : undefined
-      return send(
-        reply,
-        object({
-          job_id: job.id,
-          status,
-          queue_position: jobs.ahead(job),
-          frames_done: job.frames_done,
-          frames_total: job.frames_total,
-          elapsed_time: status === 'processing' ? now() - job.started : undefined,
-          processing_time: complete ? secondsOf(job) : undefined,
-          output_path: complete ? job.output : undefined,
-          error: job.error ?? undefined,
-          error_code: job.error_code ?? undefined,
-          result: data,
-        }),
-      )
-    },
-  )
-
-  route(
-    'DELETE',
-    '/job_status/:id',
-    'jobRemove',
-    'End a job and forget it, with its files',
-    {
-      params: requests.job,
-      response: { 200: { description: 'Gone', schema: ref('JobRemoved') } },
-    },
-    async ({ params }) => {
-      find(params.id)
-      await jobs.remove(params.id)
-      return { job_id: params.id, status: 'removed' }
-    },
-  )
-
-  route(
-    'GET',
-    '/frame/:job/:i',
-    'jobFrame',
-    'A frame of a video, with its people drawn in',
-    {
-      params: requests.frame,
-      querystring: requests.drawnQuery,
-      response: {
-        200: {
-          description: 'JPEG',
-          contentType: 'image/jpeg',
-          schema: { type: 'string', contentMediaType: 'image/jpeg' },
-        },
-      },
-    },
-    async ({ params, query, gone, ip }, reply) => {
-      const job = find(params.job)
-      const result = jobs.result(job.id, Number(params.i))
-      if (!result)
-        throw serviceError(
-          NOT_FOUND,
-          `Job ${job.id} has no frame ${params.i}; it has ${job.frames_done} so far`,
-        )
-      const drawn = query.overlay !== 'false'
-      const picture = await queue.run(
-        () => framePicture({ video: job.video, result, signal: gone, drawn }),
-        { client: ip, signal: gone },
-      )
-      if (picture) return reply.type('image/jpeg').send(picture)
-      throw serviceError('ERR_POSE4D_VIDEO_FRAME', result.error ?? 'The frame cannot be decoded')
-    },
-  )
-
-  route(
-    'GET',
-    '/output/:job',
-    'jobOutput',
-    'The drawn video',
-    {
-      params: requests.output,
-      response: {
-        200: {
-          description: 'MP4',
-          contentType: 'video/mp4',
-          schema: { type: 'string', contentMediaType: 'video/mp4' },
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const { output } = find(params.job)
-      const size = output && fs.statSync(output, { throwIfNoEntry: false })?.size
-      if (!size) throw serviceError(NOT_FOUND, `Job ${params.job} has no drawn video`)
-      reply.header('content-length', size).type('video/mp4')
-      return reply.send(fs.createReadStream(output))
-    },
-  )
+      handler: (request, reply) => handler(videos, request, reply),
+    })
+  }
 }
 
 module.exports = videoRoutes
