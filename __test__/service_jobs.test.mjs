@@ -51,7 +51,7 @@ const direct = ({ trackId, box, joints3d, source }) => ({
 })
 
 async function settled(app, id, query = '') {
-  for (let i = 0; i < 2000; i++) {
+  for (let i = 0; i < 10_000; i++) {
     const response = await app.inject(`/job_status/${id}${query}`)
     const job = response.json()
     if (!['queued', 'processing'].includes(job.status)) return job
@@ -274,7 +274,7 @@ describe('limits', needsFfmpeg, () => {
     first.catch(() => {})
     const jobs = async () => (await fetch(`${service.url}/api/pose/pool-status`)).json()
     for (let i = 0; (await jobs()).jobs.processing !== 1; i++) {
-      assert.ok(i < 300)
+      assert.ok(i < 5000)
       await pause(10)
     }
     assert.equal((await ask(undefined, '?wait=false')).status, 202)
@@ -283,7 +283,7 @@ describe('limits', needsFfmpeg, () => {
     assert.ok(Number(full.headers.get('retry-after')) > 0)
     leaving.abort()
     for (let i = 0; (await jobs()).jobs.total !== 1; i++) {
-      assert.ok(i < 500, 'the job of who left is still there')
+      assert.ok(i < 5000, 'the job of who left is still there')
       await pause(10)
     }
     await service.close()
@@ -354,7 +354,7 @@ describe('what survives', needsFfmpeg, () => {
         log += data
       })
       for (let i = 0; !/pose4d listens on/.test(log); i++) {
-        assert.ok(i < 500 && child.exitCode === null, log)
+        assert.ok(i < 3000 && child.exitCode === null, log)
         await pause(20)
       }
       const [, url] = /pose4d listens on (http:\S+?)"/.exec(log)

@@ -15,7 +15,7 @@ const BATCH = 8
 /** Calls on their way: the next is being decoded and looked at while one is followed. */
 const CALLS = 2
 /** Frames between two checkpoints. */
-const CHECKPOINT = 64
+const CHECKPOINT = 32
 const NOTHING = new Uint8Array(0)
 
 /** Damaged frames have their place in the clip, and no people; as `engine.processVideo` does it. */
@@ -161,4 +161,4 @@ async function draw({ store, job, signal, output }, info, sampling) {
   store.set(job.id, { output })
 }
 
-module.exports = { CHECKPOINT, runJob, samplingOf }
+module.exports = { runJob }
