@@ -60,18 +60,22 @@ function angleAt(a, b, c) {
  * HMR2's 44 joints, which are others ("pelvis" is the nose). Everything else about them is right.
  */
 function mislabelled({ keypoints, joints3d }) {
-  if (keypoints.length !== HMR2_JOINTS || joints3d?.length !== 3 * HMR2_JOINTS)
+  const joints = joints3d ? joints3d.length / 3 : HMR2_JOINTS
+  if (keypoints.length !== HMR2_JOINTS || joints !== HMR2_JOINTS)
     throw invalid(
       `legacyNames needs HMR2's ${HMR2_JOINTS} joints: an engine with model: '4dhumans' and keypoints: 'native'; these are ${keypoints.length}`,
     )
-  const places = new Map(triples(joints3d).map((joint, i) => [SMPL24[i], joint]))
-  const angle = (names) => angleAt(...names.map((name) => places.get(name)))
   return {
     keypoints: SMPL24.map((name, i) => ({ ...keypoints[i], name })),
-    jointAngles3d: Object.fromEntries(
-      Object.entries(OLD_ANGLES).map(([name, names]) => [name, angle(names)]),
-    ),
+    jointAngles3d: joints3d && oldAngles(triples(joints3d)),
   }
+}
+
+/** Degrees between joints by the names that they do not have. */
+function oldAngles(joints) {
+  const places = new Map(SMPL24.map((name, i) => [name, joints[i]]))
+  const angle = (names) => angleAt(...names.map((name) => places.get(name)))
+  return Object.fromEntries(Object.entries(OLD_ANGLES).map(([name, names]) => [name, angle(names)]))
 }
 
 /** The square of the image around a box, as HMR2 cuts it: `{ center: [x, y], side }`, pixels. */
