@@ -1412,6 +1412,8 @@ export interface LegacyPoseResult {
   jointAngles3d?: Record<string, number>
   /** `[x, y, z]` metres. */
   cameraTranslation?: number[]
+  /** The same camera as weak perspective of the square around the person, as HMR2 crops it. */
+  cameraParams?: { scale: number; tx: number; ty: number; type: 'weak_perspective' }
   trackingConfidence?: number
   /** How many there are. */
   meshVertices?: number
@@ -1424,7 +1426,12 @@ export interface LegacyPoseResult {
   error?: string
 }
 
+/**
+ * `legacyNames`: the old service's names, SMPL's on the first 24 of HMR2's 44 joints, with its angles
+ * between them (docs/migration.md); throws where the joints are others.
+ */
 export declare function toLegacyResult(
   result: PoseResult,
   engine?: { readonly meshFaces: Uint32Array | null },
+  options?: { legacyNames?: boolean },
 ): LegacyPoseResult

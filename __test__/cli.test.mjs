@@ -83,12 +83,12 @@ describe('help and mistakes', () => {
     const { code, stdout, stderr } = await pose4d(['--help'])
     assert.equal(code, 0)
     assert.equal(stderr, '')
-    for (const command of ['process', 'warmup', 'doctor'])
+    for (const command of ['process', 'serve', 'stdio', 'warmup', 'doctor'])
       assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
   })
 
   test('every command has help with an example', async () => {
-    for (const command of ['process', 'warmup', 'doctor']) {
+    for (const command of ['process', 'serve', 'stdio', 'warmup', 'doctor']) {
       const { code, stdout } = await pose4d([command, '--help'])
       assert.equal(code, 0)
       assert.match(stdout, new RegExp(`^Usage: pose4d ${command}`))

@@ -18,6 +18,7 @@ test('docs/errors.md has a row for every code in the sources, and for no other',
     'lib/native.cjs',
     'lib/video/errors.cjs',
     'lib/export/faults.cjs',
+    'service/errors.cjs',
   ]
   const sources = files.map(read).join('\n')
   const rows = read('docs/errors.md')

@@ -7,10 +7,12 @@ import { export_ } from './export.mjs'
 import { commandHelp, generalHelp, groupHelp } from './help.mjs'
 import { models } from './models/group.mjs'
 import { process_ } from './process.mjs'
+import { serve } from './serve.mjs'
+import { stdio } from './stdio.mjs'
 import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 
-const COMMANDS = [process_, export_, warmup, models, bench_, doctor]
+const COMMANDS = [process_, export_, serve, stdio, warmup, models, bench_, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {
