@@ -49,7 +49,7 @@ async function schemathesis() {
   if (existsSync(tool)) return tool
   await run(values.python, ['-m', 'venv', folder])
   const pip = path.join(path.dirname(tool), 'pip')
-  const { code, text } = await run(pip, ['install', '-q', `schemathesis==${VERSION}`])
+  const { code } = await run(pip, ['install', '-q', `schemathesis==${VERSION}`])
   if (code !== 0) throw new Error('schemathesis could not be installed')
   return tool
 }
