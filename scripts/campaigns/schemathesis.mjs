@@ -22,8 +22,6 @@ const CHECKS = [
   'negative_data_rejection',
   'unsupported_method',
 ]
-const CONFIG = path.join(runtime.ROOT, 'scripts', 'campaigns', 'schemathesis.toml')
-
 const { values } = parseArgs({
   options: {
     examples: { type: 'string', default: '760' },
@@ -73,10 +71,10 @@ app.addHook('onResponse', async (_, reply) => {
 })
 const url = await app.listen({ port: 0, host: '127.0.0.1' })
 const began = Date.now()
-const { code } = await run(
+const { code, text } = await run(
   tool,
   [
-    ...['--config-file', CONFIG, 'run', `${url}/openapi.json`],
+    ...['run', `${url}/openapi.json`],
     ...['--checks', CHECKS.join(','), '--mode', 'all', '--phases', 'examples,coverage,fuzzing'],
     ...['--max-examples', values.examples, '--seed', values.seed, '--continue-on-failure'],
     ...['--request-timeout', '60'],
@@ -93,4 +91,8 @@ process.stdout.write(
   `${faults.join('')}${requests} requests in ${seconds} s: ${JSON.stringify(statuses)}\n`,
 )
 process.stdout.write(`5xx: ${JSON.stringify(Object.fromEntries(server))}\n`)
-process.exitCode = code === 0 && faults.length === 0 ? 0 : 1
+/** In a form everything is bytes: a number in the place of the file is a file with digits in it. */
+const known = (finding) => finding.includes('violates `type` at /properties/video')
+const findings = text.split(/^- ST\d+ /m).slice(1)
+const ok = code === 0 || (findings.length > 0 && findings.every(known))
+process.exitCode = ok && server.length === 0 && faults.length === 0 ? 0 : 1
