@@ -1,3 +1,5 @@
+//! What is seen of a body in a picture, and which atlases are refused.
+
 use super::*;
 
 /// A square of two triangles, one unit wide, and a texel on each.

@@ -1,3 +1,5 @@
+//! Who is whom, with networks that count how often they are asked.
+
 use super::*;
 use crate::tracking::phalp::features::{POSE, Place};
 
