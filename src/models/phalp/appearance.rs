@@ -8,7 +8,8 @@ use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::checkpoint::report::{LoadReport, Tolerance};
-use crate::layers::weights::{Options, Param, Weights, WeightsError};
+use crate::layers::detection::conv::{Conv, Use};
+use crate::layers::weights::{Options, Weights};
 use crate::models::error::ModelError;
 
 /// The rest of HMAR, which HMR2 replaces.
@@ -28,15 +29,21 @@ const LAYERS: [(&str, bool); 6] = [
 /// Colour and where the body was seen.
 const CHANNELS: i64 = 4;
 
+/// No normalisation follows a convolution; a rectifier does.
+const NO_NORM: &str = "none";
+const PLAIN: Use = Use {
+    stride: 1,
+    relu: true,
+};
+
 pub struct AppearanceEncoder {
-    layers: Vec<Conv>,
+    layers: Vec<Layer>,
     device: Device,
     kind: Kind,
 }
 
-struct Conv {
-    weight: Param,
-    bias: Param,
+struct Layer {
+    conv: Conv,
     halves: bool,
 }
 
@@ -53,9 +60,9 @@ impl AppearanceEncoder {
         let mut inputs = CHANNELS;
         let mut layers = Vec::new();
         for (name, halves) in LAYERS {
-            let conv = Conv::load(&head.sub(name), inputs, halves)?;
-            inputs = conv.weight.size().first().copied().unwrap_or(1);
-            layers.push(conv);
+            let conv = Conv::load(&head, name, NO_NORM, inputs, PLAIN)?;
+            inputs = conv.out_channels();
+            layers.push(Layer { conv, halves });
         }
         let encoder = Self {
             layers,
@@ -68,38 +75,23 @@ impl AppearanceEncoder {
     /// `[batch, 4, side, side]` maps, 1 or -1 in the last channel, to `[batch, 16, side / 16,
     /// side / 16]`, f32.
     pub fn encode(&self, maps: &Tensor) -> Result<Tensor, TchError> {
-        let mut x = maps.f_to_device(self.device)?.f_to_kind(self.kind)?;
-        for layer in &self.layers {
-            x = layer.forward(&x)?;
+        let mut x = maps
+            .f_to_device(self.device)?
+            .f_to_kind(self.kind)?
+            // A texel's channels side by side, as the convolutions have them.
+            .f_permute([0, 2, 3, 1])?
+            .f_contiguous()?
+            .f_permute([0, 3, 1, 2])?;
+        for Layer { conv, halves } in &self.layers {
+            x = conv.forward(&x)?;
+            if *halves {
+                x = x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?;
+            }
         }
         x.f_to_kind(Kind::Float)
     }
 
     pub fn device(&self) -> Device {
         self.device
-    }
-}
-
-impl Conv {
-    fn load(weights: &Weights, inputs: i64, halves: bool) -> Result<Self, WeightsError> {
-        let outputs = weights
-            .shape("bias")
-            .and_then(|shape| shape.first().copied())
-            .unwrap_or(1);
-        Ok(Self {
-            weight: weights.get("weight", &[outputs, inputs, 3, 3])?,
-            bias: weights.get("bias", &[outputs])?,
-            halves,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let x = x
-            .f_conv2d(&self.weight, Some(&*self.bias), [1, 1], [1, 1], [1, 1], 1)?
-            .f_relu_()?;
-        match self.halves {
-            true => x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
-            false => Ok(x),
-        }
     }
 }
