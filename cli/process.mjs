@@ -3,20 +3,12 @@ import { realpathSync } from 'node:fs'
 import { basename } from 'node:path'
 
 import { choice, number, time } from './args.mjs'
-import {
-  DETECTORS,
-  fromEngine,
-  KEYPOINT_SETS,
-  loadAddon,
-  MODELS,
-  openEngine,
-  PRECISIONS,
-  VARIANTS,
-} from './engine.mjs'
+import { fromEngine, KEYPOINT_SETS, loadAddon, openEngine } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
 import { EXPORT_OPTIONS, exportOptions } from './export.mjs'
 import { resolveInputs } from './inputs.mjs'
 import { Interrupt } from './interrupt.mjs'
+import { engineConfig, MODEL_OPTIONS } from './model_options.mjs'
 import { checkTargets, formatOf, openOutputs, SCHEMA } from './output.mjs'
 import { openOverlay } from './overlay.mjs'
 import { Progress } from './progress.mjs'
@@ -56,40 +48,20 @@ export const process_ = {
       text: 'draw results: a picture (.png, .jpg), a video (.mp4, .webm) or a folder',
     },
     json: { type: 'boolean', text: 'print the summary as JSON' },
-    model: {
-      type: 'string',
-      value: 'name',
-      text: `${MODELS.join(', ')} (default auto: 4dhumans where all its files are here)`,
-    },
-    'model-variant': {
-      type: 'string',
-      value: 'name',
-      text: `${VARIANTS.join(', ')} (default full), of blazepose`,
-    },
-    detector: {
-      type: 'string',
-      value: 'name',
-      text: `${DETECTORS.join(', ')}, of 4dhumans`,
-    },
+    model: MODEL_OPTIONS.model,
+    'model-variant': MODEL_OPTIONS['model-variant'],
+    detector: MODEL_OPTIONS.detector,
     'detector-device': { type: 'string', value: 'name', text: 'as --device, of its detector' },
-    precision: { type: 'string', value: 'name', text: `${PRECISIONS.join(', ')}, of 4dhumans` },
+    precision: MODEL_OPTIONS.precision,
     vitpose: {
       type: 'string',
       value: 'name',
       text: 'auto (default: if its file is here), off, or a model file, of 4dhumans',
     },
     mesh: { type: 'boolean', text: 'write the vertices of each mesh and the faces, of 4dhumans' },
-    smpl: { type: 'string', value: 'file', text: 'your SMPL model, used where it lies' },
-    'cache-dir': {
-      type: 'string',
-      value: 'folder',
-      text: 'the model cache (default POSE4D_CACHE_DIR, else ~/.cache/4d-humans)',
-    },
-    'memory-budget': {
-      type: 'string',
-      value: 'MB',
-      text: 'RAM that the process may hold once 4dhumans is loaded',
-    },
+    smpl: MODEL_OPTIONS.smpl,
+    'cache-dir': MODEL_OPTIONS['cache-dir'],
+    'memory-budget': MODEL_OPTIONS['memory-budget'],
     keypoints: {
       type: 'string',
       value: 'set',
@@ -100,9 +72,9 @@ export const process_ = {
       value: 'effort',
       text: 'fast: whole frame only; normal; thorough: smaller tiles too, and in every frame',
     },
-    'max-persons': { type: 'string', value: 'n', text: 'most people in a frame' },
-    threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
-    device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
+    'max-persons': MODEL_OPTIONS['max-persons'],
+    threads: MODEL_OPTIONS.threads,
+    device: MODEL_OPTIONS.device,
     'focal-length': {
       type: 'string',
       value: 'px',
@@ -170,19 +142,9 @@ function readSettings(values) {
 
 function readConfig(values) {
   return {
-    model: choice(values, 'model', MODELS),
-    detector: choice(values, 'detector', DETECTORS),
+    ...engineConfig(values),
     detectorDevice: values['detector-device'],
-    precision: choice(values, 'precision', PRECISIONS),
-    memoryBudgetMb: number(values, 'memory-budget', { min: 1, integer: true }),
-    cacheDir: values['cache-dir'],
-    smplPath: values.smpl,
     humans: values.vitpose === undefined ? undefined : { vitpose: values.vitpose },
-    modelVariant: choice(values, 'model-variant', VARIANTS),
-    keypoints: choice(values, 'keypoints', KEYPOINT_SETS),
-    maxPersons: number(values, 'max-persons', { min: 1, max: 1000, integer: true }),
-    threads: number(values, 'threads', { min: 1, max: 1024, integer: true }),
-    device: values.device,
     focalLength: number(values, 'focal-length', { min: 1, max: 1e6 }),
     smoothing: values.smooth,
     blazepose: SEARCH[choice(values, 'search', Object.keys(SEARCH)) ?? 'normal'],
