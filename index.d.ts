@@ -172,6 +172,8 @@ export interface Person {
   smpl?: Smpl
   /** Of 4D-Humans, for everybody seen in this frame, unless `mesh: false`. */
   mesh?: Mesh
+  /** With `smoothing`, of everybody seen in this frame: what was measured. */
+  raw?: RawPose
 }
 
 /** A device's memory under the plan, bytes. */
@@ -253,6 +255,18 @@ export interface PoseResult {
   error?: string
   /** Stable code, `ERR_POSE4D_…`. */
   errorCode?: string
+}
+
+/** What was measured of a person whose numbers are smoothed, as without `smoothing`. */
+export interface RawPose {
+  /** In the order of the keypoint set. */
+  keypoints: Array<Keypoint>
+  /** `[J, 3]` metres, row-major, as the person's own. */
+  joints3d?: Float32Array
+  /** Degrees, by name of the joint. */
+  jointAngles3d?: Record<string, number>
+  camera?: Camera
+  smpl?: Smpl
 }
 
 /** A square of the input image, turned about its centre. */
@@ -371,7 +385,7 @@ export interface BlazePoseConfig {
   searchEvery?: number
   /** Between searches, look where something moves that nobody known accounts for. @default true */
   watch?: boolean
-  /** One-euro smoothing of keypoints and joints. @default false */
+  /** As the engine's `smoothing`: keypoints and joints. @default false */
   smoothing?: boolean
   /** Bone lengths of a track held constant in `joints3d`. @default true */
   constantBones?: boolean
@@ -410,6 +424,8 @@ export interface HumansConfig {
   batchSize?: number
   /** A missed person gets `predicted` records for at most so many frames. @default 30 */
   maxPredicted?: number
+  /** As the engine's `smoothing`: rotations, place and shape. @default false */
+  smoothing?: boolean
   /**
    * What people are followed by. `phalp`: predicted place, pose and appearance, by PHALP's networks,
    * whose files must be there; somebody missed then has a predicted body with mesh and camera.
@@ -488,7 +504,12 @@ export interface EngineConfig {
   maxPixels?: number
   /** Largest encoded image accepted, bytes. @default 268435456 */
   maxImageBytes?: number
-  /** One-euro smoothing; the same as `blazepose.smoothing`. @default false */
+  /**
+   * Motion without tremble, for whatever model runs: keypoints and joints, with 4D-Humans the rotations, place
+   * and shape of the body, which is posed anew. `online` by one-euro filters (with BlazePose MediaPipe's),
+   * which lag behind a little; `offline` from both sides. Boxes and identities are untouched, and what was
+   * measured stays in `raw`. @default false
+   */
   smoothing?: boolean
   blazepose?: BlazePoseConfig
   humans?: HumansConfig

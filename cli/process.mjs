@@ -80,7 +80,7 @@ export const process_ = {
       value: 'px',
       text: 'of the camera, in pixels (default: assumed from the size)',
     },
-    smooth: { type: 'boolean', text: 'smooth keypoints and joints over time (one-euro filter)' },
+    smooth: { type: 'boolean', text: 'motion without tremble; what was measured stays in raw' },
     mode: {
       type: 'string',
       value: 'name',

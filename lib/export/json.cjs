@@ -33,6 +33,21 @@ function plainCamera({ translation, focalLength, center }) {
   }
 }
 
+/** What is measured of a body, smoothed or not. */
+function plainPose({ keypoints, joints3d, jointAngles3d, smpl, camera }) {
+  return {
+    keypoints: keypoints.map(plainKeypoint),
+    ...(joints3d && { joints3d: list(joints3d, METRE_DIGITS) }),
+    ...(jointAngles3d && { jointAngles3d: plainAngles(jointAngles3d) }),
+    ...(smpl && {
+      smpl: Object.fromEntries(
+        Object.entries(smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)]),
+      ),
+    }),
+    ...(camera && { camera: plainCamera(camera) }),
+  }
+}
+
 function plainPerson(person) {
   return {
     trackId: person.trackId,
@@ -40,18 +55,11 @@ function plainPerson(person) {
     score: rounded(person.score, METRE_DIGITS),
     source: person.source,
     trackingConfidence: rounded(person.trackingConfidence, METRE_DIGITS),
-    keypoints: person.keypoints.map(plainKeypoint),
-    ...(person.joints3d && { joints3d: list(person.joints3d, METRE_DIGITS) }),
-    ...(person.jointAngles3d && { jointAngles3d: plainAngles(person.jointAngles3d) }),
-    ...(person.smpl && {
-      smpl: Object.fromEntries(
-        Object.entries(person.smpl).map(([name, values]) => [name, list(values, METRE_DIGITS)]),
-      ),
-    }),
+    ...plainPose(person),
     ...(person.mesh && { mesh: { vertices: list(person.mesh.vertices, METRE_DIGITS) } }),
-    ...(person.camera && { camera: plainCamera(person.camera) }),
     ...(person.boxSource && { boxSource: person.boxSource }),
     ...(person.keypointSource && { keypointSource: person.keypointSource }),
+    ...(person.raw && { raw: plainPose(person.raw) }),
   }
 }
 

@@ -64,6 +64,7 @@ const HUMANS: &[&str] = &[
     "nmsIou",
     "batchSize",
     "maxPredicted",
+    "smoothing",
     "tracker",
     "trackerPreset",
     "files",
@@ -147,7 +148,7 @@ pub fn engine_config(value: Value) -> Result<EngineConfig, EngineError> {
     if let Some(given) = fields.value("humans")? {
         config.humans = humans(given)?;
     }
-    short_cuts(&fields, &mut config.blazepose)?;
+    short_cuts(&fields, &mut config)?;
     if config.model == Family::BlazePose {
         check_blazepose(&config)?;
     }
@@ -213,6 +214,7 @@ fn humans(value: Value) -> Result<HumansConfig, EngineError> {
     set(&mut config.batch_size, batch);
     let predicted = fields.whole("maxPredicted", 0, 1 << 20)?;
     set(&mut config.max_predicted, predicted.map(|n| n as u32));
+    set(&mut config.smoothing, fields.boolean("smoothing")?);
     let trackers = [
         ("auto", TrackerChoice::Auto),
         ("phalp", TrackerChoice::Phalp),
@@ -299,12 +301,12 @@ fn blazepose(value: Value) -> Result<BlazePoseConfig, EngineError> {
 }
 
 /// `modelVariant` and `smoothing` may stand at the top, where most callers look for them.
-fn short_cuts(fields: &Fields, config: &mut BlazePoseConfig) -> Result<(), EngineError> {
-    set(
-        &mut config.variant,
-        fields.choice("modelVariant", VARIANTS)?,
-    );
-    set(&mut config.smoothing, fields.boolean("smoothing")?);
+fn short_cuts(fields: &Fields, config: &mut EngineConfig) -> Result<(), EngineError> {
+    let variant = fields.choice("modelVariant", VARIANTS)?;
+    set(&mut config.blazepose.variant, variant);
+    let smoothing = fields.boolean("smoothing")?;
+    set(&mut config.blazepose.smoothing, smoothing);
+    set(&mut config.humans.smoothing, smoothing);
     Ok(())
 }
 

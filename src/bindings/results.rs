@@ -75,6 +75,21 @@ pub struct Mesh {
     pub vertices: Float32Array,
 }
 
+/// What was measured of a person whose numbers are smoothed, as without `smoothing`.
+#[napi(object, object_from_js = false)]
+pub struct RawPose {
+    /// In the order of the keypoint set.
+    pub keypoints: Vec<Keypoint>,
+    /// `[J, 3]` metres, row-major, as the person's own.
+    #[napi(js_name = "joints3d")]
+    pub joints3d: Option<Float32Array>,
+    /// Degrees, by name of the joint.
+    #[napi(js_name = "jointAngles3d", ts_type = "Record<string, number>")]
+    pub joint_angles3d: Option<IndexMap<String, f64>>,
+    pub camera: Option<Camera>,
+    pub smpl: Option<Smpl>,
+}
+
 /// One person in one frame.
 #[napi(object, object_from_js = false)]
 pub struct Person {
@@ -115,6 +130,8 @@ pub struct Person {
     pub smpl: Option<Smpl>,
     /// Of 4D-Humans, for everybody seen in this frame, unless `mesh: false`.
     pub mesh: Option<Mesh>,
+    /// With `smoothing`, of everybody seen in this frame: what was measured.
+    pub raw: Option<RawPose>,
 }
 
 /// Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
@@ -163,9 +180,8 @@ fn named(values: &[(&'static str, f32)]) -> IndexMap<String, f64> {
         .collect()
 }
 
-fn keypoints(person: &result::Person) -> Vec<Keypoint> {
-    person
-        .keypoints
+fn keypoints(points: &[result::Keypoint]) -> Vec<Keypoint> {
+    points
         .iter()
         .map(|k| Keypoint {
             name: k.name,
@@ -212,18 +228,33 @@ impl From<result::Smpl> for Smpl {
     }
 }
 
+fn flat(joints: &Vec<[f32; 3]>) -> Float32Array {
+    Float32Array::new(joints.concat())
+}
+
+impl From<result::Raw> for RawPose {
+    fn from(raw: result::Raw) -> Self {
+        Self {
+            keypoints: keypoints(&raw.keypoints),
+            joints3d: raw.joints3d.as_ref().map(flat),
+            joint_angles3d: raw.joint_angles3d.as_deref().map(named),
+            camera: raw.camera.as_ref().map(Into::into),
+            smpl: raw.smpl.map(Into::into),
+        }
+    }
+}
+
 impl From<result::Person> for Person {
     /// Large arrays are handed over, not copied.
     fn from(person: result::Person) -> Self {
         let b = &person.bbox;
-        let flat = |joints: &Vec<[f32; 3]>| Float32Array::new(joints.concat());
         Self {
             track_id: person.track_id,
             bbox: Float32Array::new(vec![b.x1, b.y1, b.x2, b.y2]),
             score: person.score.into(),
             source: person.source.as_str(),
             tracking_confidence: person.tracking_confidence.into(),
-            keypoints: Shared::new(keypoints(&person)),
+            keypoints: Shared::new(keypoints(&person.keypoints)),
             joints3d: person.joints3d.as_ref().map(flat),
             joint_angles3d: person.joint_angles3d.as_deref().map(named).map(Shared::new),
             camera: person.camera.as_ref().map(Into::into),
@@ -234,6 +265,7 @@ impl From<result::Person> for Person {
             mesh: person.vertices.map(|vertices| Mesh {
                 vertices: Float32Array::new(vertices),
             }),
+            raw: person.raw.map(|raw| (*raw).into()),
         }
     }
 }

@@ -128,15 +128,20 @@ impl Perception for BlazePosePerception {
     }
 
     fn new_state(&self, clip: &ClipSettings) -> Clip {
-        let reach = match clip.mode {
-            Mode::Offline => self.reach_back(),
-            Mode::Online => 0,
+        let config = &self.config.blazepose;
+        let (smoothing, reach) = match clip.mode {
+            Mode::Offline => (false, self.reach_back()),
+            Mode::Online => (config.smoothing, 0),
         };
-        Clip::new(&self.config.blazepose, !clip.tracking, reach)
+        Clip::new(config, !clip.tracking, smoothing, reach)
     }
 
     fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {
         state.miss(&self.config.blazepose, &self.shape, frame)
+    }
+
+    fn smooths(&self) -> bool {
+        self.config.blazepose.smoothing
     }
 
     fn reach_back(&self) -> usize {

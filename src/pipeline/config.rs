@@ -179,6 +179,8 @@ pub struct HumansConfig {
     pub batch_size: usize,
     /// A missed person gets `predicted` records for at most so many frames.
     pub max_predicted: u32,
+    /// Rotations, place and shape smoothed over time; what was measured is kept beside.
+    pub smoothing: bool,
     pub tracker: TrackerChoice,
     pub tracker_preset: TrackerPreset,
     /// Files of the caller's in the place of those of the cache, by model name.
@@ -196,6 +198,7 @@ impl Default for HumansConfig {
             nms_iou: None,
             batch_size: 0,
             max_predicted: 30,
+            smoothing: false,
             tracker: TrackerChoice::Auto,
             tracker_preset: TrackerPreset::PoseTrack,
             files: BTreeMap::new(),
@@ -230,7 +233,7 @@ pub struct BlazePoseConfig {
     pub search_every: u32,
     /// Between searches, look where something moves that nobody known accounts for.
     pub watch: bool,
-    /// One-euro smoothing of keypoints and joints (off: values as measured).
+    /// Keypoints and joints smoothed over time; what was measured is kept beside.
     pub smoothing: bool,
     /// Bone lengths of a track held constant in `joints3d`.
     pub constant_bones: bool,

@@ -27,6 +27,7 @@ pub mod people;
 pub mod perception;
 pub mod plan;
 pub mod pool;
+mod posture;
 pub mod rehearsal;
 pub mod result;
 pub mod revise;

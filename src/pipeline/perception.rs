@@ -159,6 +159,12 @@ pub trait Perception: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether people are smoothed over time: by the family as they are followed, in an offline clip
+    /// from both sides at its end.
+    fn smooths(&self) -> bool {
+        false
+    }
+
     /// So many frames before the last an offline clip keeps, to look at them again.
     fn reach_back(&self) -> usize {
         0

@@ -114,6 +114,19 @@ pub struct Smpl {
     pub betas: [f32; 10],
 }
 
+/// Somebody's numbers as they were measured, beside the smoothed ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Raw {
+    pub keypoints: Vec<Keypoint>,
+    /// As in [`Person`].
+    pub joints3d: Option<Vec<[f32; 3]>>,
+    /// Degrees, in a fixed order.
+    #[serde(with = "words::maybe_named")]
+    pub joint_angles3d: Option<Vec<(Word, f32)>>,
+    pub camera: Option<Camera>,
+    pub smpl: Option<Smpl>,
+}
+
 /// One person in one frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Person {
@@ -142,6 +155,8 @@ pub struct Person {
     pub smpl: Option<Smpl>,
     /// `[6890, 3]` metres, row-major, around the origin of `joints3d`.
     pub vertices: Option<Vec<f32>>,
+    /// Of people seen in this frame whose numbers are smoothed: what was measured.
+    pub raw: Option<Box<Raw>>,
 }
 
 impl Person {
@@ -163,6 +178,18 @@ impl Person {
             keypoint_source: None,
             smpl: None,
             vertices: None,
+            raw: None,
+        }
+    }
+
+    /// What was measured, to be kept while the numbers are smoothed.
+    pub fn measured(&self) -> Raw {
+        Raw {
+            keypoints: self.keypoints.clone(),
+            joints3d: self.joints3d.clone(),
+            joint_angles3d: self.joint_angles3d.clone(),
+            camera: self.camera,
+            smpl: self.smpl.clone(),
         }
     }
 }

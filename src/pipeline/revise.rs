@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::beginnings::leads;
-use super::result::{FrameResult, Keypoint, Person, Smpl, Source};
+use super::posture::{bones_of, posture, read, unseen, with_bones};
+use super::result::{FrameResult, Person, Source};
 use super::sights::{Order, Sight, clip_order, is_seen, sights};
-use crate::geometry::angles::blazepose_angles;
-use crate::geometry::boxes::BBox;
 use crate::tracking::bones::BoneLengths;
-use crate::tracking::infill::{Gap, Posture};
+use crate::tracking::infill::{Gap, Posture, likeliest};
 
 /// So many sights beside each edge of a gap, and of so many seconds from it, say how it is crossed.
 const BESIDE: usize = 5;
@@ -23,6 +22,8 @@ const DECAY_FRAMES: f64 = 10.0;
 pub struct Rules {
     /// For at most so many frames somebody not seen is guessed.
     pub max_predicted: u32,
+    /// Who was seen is smoothed by the sights before and after.
+    pub smooth: bool,
 }
 
 /// Goes over a clip's results, in whatever order they are. People found in earlier frames are told
@@ -39,7 +40,10 @@ pub fn revise(results: &mut [FrameResult], rules: &Rules) -> Vec<(usize, usize)>
     let mut fresh: Vec<(usize, Person)> = Vec::new();
     let told = sights.values().filter(|seen| is_told(seen, results));
     for seen in told.clone() {
-        fresh.extend(held_back(seen, results));
+        match rules.smooth {
+            true => fresh.extend(smoothed(seen, &clip)),
+            false => fresh.extend(held_back(seen, results)),
+        }
         fresh.extend(gaps(seen, results, &clip));
     }
     let mut changed: Vec<(usize, u32)> = Vec::new();
@@ -140,6 +144,46 @@ fn held_back(seen: &[Sight], results: &[FrameResult]) -> Vec<(usize, Person)> {
     seen.iter().filter(is_new).map(told).collect()
 }
 
+/// Those of `others`, nearest first, that say how somebody moves at that sight.
+fn beside<'a>(
+    others: impl Iterator<Item = &'a Sight>,
+    edge: &Sight,
+    clip: &Order,
+) -> impl Iterator<Item = &'a Sight> {
+    let place = clip.place(edge.frame);
+    let near = move |sight: &&Sight| {
+        let away = (sight.time - edge.time).abs();
+        away <= BESIDE_SECONDS && clip.same_shot(clip.place(sight.frame), place)
+    };
+    others.take(BESIDE).take_while(near)
+}
+
+/// Everybody seen as they likeliest were, by the sights around; what was measured is kept beside.
+fn smoothed(seen: &[Sight], clip: &Order) -> Vec<(usize, Person)> {
+    let one = |(index, sight): (usize, &Sight)| {
+        let before = seen.get(..index).unwrap_or_default().iter().rev();
+        let after = seen.get(index + 1..).unwrap_or_default().iter();
+        let others = beside(before, sight, clip).chain(beside(after, sight, clip));
+        let others: Vec<Posture> = others.map(|s| posture(&s.person, s.time)).collect();
+        let smooth = likeliest(&posture(&sight.person, sight.time), &others);
+        let model = Person {
+            raw: Some(Box::new(sight.person.measured())),
+            ..sight.person.clone()
+        };
+        let place = model.bbox;
+        let person = with_bones(read(model, &smooth), &bones_of(&[&sight.person]));
+        // The box is the detector's word.
+        (
+            sight.frame,
+            Person {
+                bbox: place,
+                ..person
+            },
+        )
+    };
+    seen.iter().enumerate().map(one).collect()
+}
+
 fn gaps(seen: &[Sight], results: &[FrameResult], clip: &Order) -> Vec<(usize, Person)> {
     let mut filled = Vec::new();
     for (index, pair) in seen.windows(2).enumerate() {
@@ -149,14 +193,10 @@ fn gaps(seen: &[Sight], results: &[FrameResult], clip: &Order) -> Vec<(usize, Pe
         if between.is_empty() || !clip.same_shot(last, next) {
             continue;
         }
-        let near = |sight: &&Sight, edge: &Sight, place: usize| {
-            let away = (sight.time - edge.time).abs();
-            away <= BESIDE_SECONDS && clip.same_shot(clip.place(sight.frame), place)
-        };
         let before = seen.get(..index).unwrap_or_default().iter().rev();
-        let before = before.take(BESIDE).take_while(|s| near(s, from, last));
+        let before = beside(before, from, clip);
         let after = seen.get(index + 2..).unwrap_or_default().iter();
-        let after = after.take(BESIDE).take_while(|s| near(s, to, next));
+        let after = beside(after, to, clip);
         let others = before.chain(after).map(|s| posture(&s.person, s.time));
         let edges = Edges::new(from, to, others.collect());
         for (step, &frame) in between.iter().enumerate() {
@@ -177,16 +217,11 @@ struct Edges<'a> {
 
 impl<'a> Edges<'a> {
     fn new(from: &'a Sight, to: &'a Sight, others: Vec<Posture>) -> Self {
-        let mut bones = BoneLengths::new();
-        for person in [&from.person, &to.person] {
-            let joints = person.joints3d.as_deref().unwrap_or_default();
-            bones.observe(joints, &vec![1.0; joints.len()]);
-        }
         Self {
             from: (&from.person, posture(&from.person, from.time)),
             to: (&to.person, posture(&to.person, to.time)),
             others,
-            bones,
+            bones: bones_of(&[&from.person, &to.person]),
         }
     }
 
@@ -198,100 +233,15 @@ impl<'a> Edges<'a> {
             others: &self.others,
         };
         let confidence = (-(frames as f64) / DECAY_FRAMES).exp() as f32;
-        let mut person = read(self.from.0, &gap.at(time));
-        person.joint_angles3d = self.angles(time);
+        let model = Person {
+            tracking_confidence: confidence,
+            ..unseen(self.from.0, Source::Interpolated)
+        };
+        let mut person = read(model, &gap.at(time));
         for (point, other) in person.keypoints.iter_mut().zip(&self.to.0.keypoints) {
             point.confidence = point.confidence.min(other.confidence) * confidence;
         }
-        if let Some(joints) = &mut person.joints3d
-            && person.smpl.is_none()
-        {
-            let whole = self.bones.apply(joints);
-            if whole.len() == BLAZEPOSE {
-                person.joint_angles3d = Some(blazepose_angles(&whole));
-            }
-            *joints = whole;
-        }
-        Person {
-            tracking_confidence: confidence,
-            ..person
-        }
-    }
-
-    /// Those that both sides have, number by number: for sets whose joints do not tell them.
-    fn angles(&self, time: f64) -> Option<Vec<(&'static str, f32)>> {
-        let (from, to) = (&self.from, &self.to);
-        let part = (time - from.1.time) / (to.1.time - from.1.time);
-        let theirs = to.0.joint_angles3d.as_ref()?;
-        let between = |&(name, angle): &(&'static str, f32)| {
-            let (_, other) = theirs.iter().find(|(known, _)| *known == name)?;
-            Some((name, angle + (other - angle) * part.clamp(0.0, 1.0) as f32))
-        };
-        let own = from.0.joint_angles3d.as_ref()?;
-        Some(own.iter().filter_map(between).collect())
-    }
-}
-
-/// Joints of the set whose bones are known.
-const BLAZEPOSE: usize = 33;
-
-/// A person's numbers, in the order in which [`read`] takes them.
-fn posture(person: &Person, time: f64) -> Posture {
-    let b = person.bbox;
-    let mut numbers = vec![b.x1, b.y1, b.x2, b.y2];
-    for point in &person.keypoints {
-        numbers.extend([point.x, point.y, point.z.unwrap_or(f32::NAN)]);
-    }
-    numbers.extend(person.joints3d.iter().flatten().flatten());
-    numbers.extend(person.camera.iter().flat_map(|c| c.translation));
-    numbers.extend(person.smpl.iter().flat_map(|s| s.betas));
-    let rotations = person.smpl.iter().flat_map(|smpl| {
-        let own = smpl.body_pose.as_chunks::<9>().0.iter().copied();
-        std::iter::once(smpl.global_orient).chain(own)
-    });
-    Posture {
-        time,
-        numbers,
-        rotations: rotations.collect(),
-    }
-}
-
-/// A person like `model` in that posture; what only a look can tell is left out.
-fn read(model: &Person, posture: &Posture) -> Person {
-    let mut numbers = posture.numbers.iter().copied();
-    let mut next = || numbers.next().unwrap_or(f32::NAN);
-    let bbox = BBox::new(next(), next(), next(), next());
-    let mut keypoints = model.keypoints.clone();
-    for point in &mut keypoints {
-        let (x, y, z) = (next(), next(), next());
-        *point = Keypoint {
-            x,
-            y,
-            z: point.z.map(|_| z),
-            ..*point
-        };
-    }
-    let mut joints3d = model.joints3d.clone();
-    for joint in joints3d.iter_mut().flatten() {
-        *joint = std::array::from_fn(|_| next());
-    }
-    let mut camera = model.camera;
-    if let Some(camera) = &mut camera {
-        camera.translation = std::array::from_fn(|_| next());
-    }
-    let betas: Option<[f32; 10]> = model.smpl.as_ref().map(|_| std::array::from_fn(|_| next()));
-    let smpl = betas.zip(posture.rotations.split_first());
-    Person {
-        keypoints,
-        joints3d,
-        camera,
-        keypoint_source: model.keypoint_source,
-        smpl: smpl.map(|(betas, (global_orient, rest))| Smpl {
-            global_orient: *global_orient,
-            body_pose: rest.concat(),
-            betas,
-        }),
-        ..Person::at(model.track_id, bbox, Source::Interpolated)
+        with_bones(person, &self.bones)
     }
 }
 

@@ -1,8 +1,13 @@
 //! What a clip gone over again must hold.
 
 use super::*;
+use crate::geometry::boxes::BBox;
+use crate::pipeline::result::{Keypoint, Smpl};
 
-const RULES: Rules = Rules { max_predicted: 30 };
+const RULES: Rules = Rules {
+    max_predicted: 30,
+    smooth: false,
+};
 
 fn person(id: u32, x: f32, source: Source) -> Person {
     let keypoint = Keypoint {
@@ -177,6 +182,67 @@ fn a_body_is_filled_by_its_rotations() {
     assert_eq!(found.vertices, None, "the surface is the model's to say");
 }
 
+#[test]
+fn who_was_seen_is_smoothed_from_both_sides_and_stays_beside_as_measured() {
+    use crate::geometry::rotations::exp;
+    let mut results = walk("sssssssss..ssss");
+    let tremble = |n: usize| if n.is_multiple_of(2) { 1.0 } else { -1.0 };
+    for (n, result) in results.iter_mut().enumerate() {
+        for person in &mut result.persons {
+            person.keypoints[0].x += tremble(n);
+            person.smpl = Some(Smpl {
+                global_orient: exp([0.0, 0.1 * f64::from(tremble(n)), 0.0]).map(|v| v as f32),
+                body_pose: Vec::new(),
+                betas: [0.0; 10],
+            });
+        }
+    }
+    let measured = results.clone();
+    revise(
+        &mut results,
+        &Rules {
+            smooth: true,
+            ..RULES
+        },
+    );
+    for (n, (result, before)) in results.iter().zip(&measured).enumerate() {
+        let [person] = result.persons.as_slice() else {
+            panic!("{n}");
+        };
+        let Some(before) = before.persons.first() else {
+            assert_eq!((person.source, &person.raw), (Source::Interpolated, &None));
+            continue;
+        };
+        assert_eq!(person.raw.as_deref(), Some(&before.measured()), "{n}");
+        assert_eq!((person.bbox, person.score), (before.bbox, before.score));
+        let off = (person.keypoints[0].x - n as f32).abs();
+        assert!(off < 0.6, "{n}: {off}");
+        let turn = person.smpl.as_ref().map(|s| s.global_orient[2].abs());
+        assert!(turn.is_some_and(|turn| turn < 0.06), "{n}: {turn:?}");
+    }
+}
+
+#[test]
+fn smoothing_does_not_reach_across_a_cut() {
+    let mut results = walk("ssssss");
+    for (n, result) in results.iter_mut().enumerate() {
+        result.starts_shot = n == 3;
+        result.persons[0].keypoints[0].x = if n < 3 { 0.0 } else { 500.0 };
+    }
+    revise(
+        &mut results,
+        &Rules {
+            smooth: true,
+            ..RULES
+        },
+    );
+    let places: Vec<f32> = results
+        .iter()
+        .map(|r| r.persons[0].keypoints[0].x.round())
+        .collect();
+    assert_eq!(places, [0.0, 0.0, 0.0, 500.0, 500.0, 500.0]);
+}
+
 /// As [`walk`], of somebody large enough, far from the sides, who walks on at four pixels a frame.
 fn stroll(seen: &str) -> Vec<FrameResult> {
     let mut results = walk(seen);
@@ -214,7 +280,13 @@ fn before_the_first_sight_people_are_guessed_by_the_rules_of_after_the_last() {
     assert_eq!(near.keypoints[0].confidence, 0.8 * near.tracking_confidence);
 
     let mut results = stroll("........ssss");
-    revise(&mut results, &Rules { max_predicted: 3 });
+    revise(
+        &mut results,
+        &Rules {
+            max_predicted: 3,
+            ..RULES
+        },
+    );
     assert_eq!(sources(&results), ".....pppssss");
     let mut results = stroll("....s");
     revise(&mut results, &RULES);

@@ -29,6 +29,7 @@ pub(super) fn settle<P: Perception>(
     if is_revised(settings) {
         let rules = Rules {
             max_predicted: core.perception().max_predicted(),
+            smooth: core.perception().smooths(),
         };
         revise(results, &rules);
     }
@@ -37,15 +38,17 @@ pub(super) fn settle<P: Perception>(
 /// A body to be posed: in which of the frames, and which of its people.
 type Place = (usize, usize);
 
-/// What the model's body says of people whose parameters were made up, and meshes that were not kept.
+/// What the model's body says of people whose parameters were made up or smoothed, and meshes that
+/// were not kept.
 pub(super) async fn embody<P: Perception>(
     core: &Core<P>,
     ctl: &JobControl,
     mesh: bool,
     frames: &mut [FrameResult],
 ) -> Result<(), EngineError> {
-    let made_up = |p: &Person| p.source == Source::Interpolated && p.smpl.is_some();
-    for part in places(frames, made_up).chunks(AT_ONCE) {
+    let changed =
+        |p: &Person| p.smpl.is_some() && (p.source == Source::Interpolated || p.raw.is_some());
+    for part in places(frames, changed).chunks(AT_ONCE) {
         let bodies = posed(core, ctl, mesh, frames, part).await?;
         for (place, body) in part.iter().zip(bodies) {
             if let Some(person) = at(frames, place) {

@@ -148,6 +148,51 @@ impl Gap<'_> {
     }
 }
 
+/// The posture of a sight as it likeliest was, by itself and `others` around it, in any order: what
+/// trembles is evened out. Where they say nothing about a number or a turn, it stands as it is.
+pub fn likeliest(own: &Posture, others: &[Posture]) -> Posture {
+    let times = others.iter().map(|posture| posture.time - own.time);
+    let times: Vec<f64> = std::iter::once(0.0).chain(times).collect();
+    let alike = |other: &Posture| {
+        other.numbers.len() == own.numbers.len() && other.rotations.len() == own.rotations.len()
+    };
+    let shares = kriging(&times).filter(|_| others.iter().all(alike));
+    let Some((share, shares)) = shares.as_ref().and_then(|all| all.split_first()) else {
+        return own.clone();
+    };
+    let number = |(i, &value): (usize, &f32)| {
+        let others = others.iter().zip(shares);
+        let sum: f64 = others
+            .filter_map(|(other, share)| Some(share * f64::from(*other.numbers.get(i)?)))
+            .sum();
+        let smooth = share * f64::from(value) + sum;
+        if smooth.is_finite() {
+            smooth as f32
+        } else {
+            value
+        }
+    };
+    let rotation = |(i, value): (usize, &[f32; 9])| {
+        let from = value.map(f64::from);
+        let mut moved = [0.0; 3];
+        for (other, share) in others.iter().zip(shares) {
+            let there = other.rotations.get(i).unwrap_or(value).map(f64::from);
+            // In the axes of this sight, where small turns are vectors.
+            let turn = log(&product(&transposed(&from), &there));
+            if turn.iter().map(|v| v * v).sum::<f64>().sqrt() > LARGEST_TURN {
+                return *value;
+            }
+            moved = std::array::from_fn(|axis| moved[axis] + share * turn[axis]);
+        }
+        product(&from, &exp(moved)).map(|v| v as f32)
+    };
+    Posture {
+        time: own.time,
+        numbers: own.numbers.iter().enumerate().map(number).collect(),
+        rotations: own.rotations.iter().enumerate().map(rotation).collect(),
+    }
+}
+
 /// Weights of values at `times` (seconds from the moment asked for) in the likeliest value at that
 /// moment; they keep every straight line. `None` where the times do not determine one.
 fn kriging(times: &[f64]) -> Option<Vec<f64>> {
@@ -207,132 +252,5 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(time: f64, x: f32, turn: f64) -> Posture {
-        let rotation = exp([0.0, turn, 0.0]).map(|v| v as f32);
-        Posture {
-            time,
-            numbers: vec![x],
-            rotations: vec![rotation],
-        }
-    }
-
-    fn turned(posture: &Posture) -> f64 {
-        log(&posture.rotations[0].map(f64::from))[1]
-    }
-
-    fn x(posture: &Posture) -> f64 {
-        f64::from(posture.numbers[0])
-    }
-
-    /// The gap between the second and third of the sights, which are `step` seconds apart before and
-    /// after it.
-    fn between(sights: &[Posture], from: usize, time: f64) -> Posture {
-        let mut others = sights.to_vec();
-        let to = others.remove(from + 1);
-        let from = others.remove(from);
-        Gap {
-            from: &from,
-            to: &to,
-            others: &others,
-        }
-        .at(time)
-    }
-
-    #[test]
-    fn a_steady_motion_goes_on_through_a_gap() {
-        let steady = |t: f64| at(t, 10.0 * t as f32, t);
-        let all: Vec<Posture> = [0.0, 0.05, 0.1, 0.5, 0.6].map(steady).into();
-        for time in [0.1, 0.15, 0.3, 0.42, 0.5] {
-            let found = between(&all, 2, time);
-            assert!((x(&found) - 10.0 * time).abs() < 1e-5, "{time} {found:?}");
-            assert!((turned(&found) - time).abs() < 1e-6, "{time} {found:?}");
-        }
-    }
-
-    #[test]
-    fn a_turn_takes_the_shorter_way_and_stays_a_rotation() {
-        let (from, to) = (at(0.0, 0.0, 3.0), at(1.0, 0.0, -3.0));
-        let gap = Gap {
-            from: &from,
-            to: &to,
-            others: &[at(-0.1, 0.0, 1.0)],
-        };
-        let middle = gap.at(0.5).rotations[0].map(f64::from);
-        assert!((log(&middle)[1].abs() - std::f64::consts::PI).abs() < 0.2);
-        let whole = product(&middle, &transposed(&middle));
-        let off = whole
-            .iter()
-            .zip(crate::geometry::rotations::IDENTITY)
-            .map(|(a, b)| (a - b).abs());
-        assert!(off.fold(0.0, f64::max) < 1e-6);
-        let bare = Gap { others: &[], ..gap };
-        let middle = bare.at(0.5).rotations[0].map(f64::from);
-        assert!((log(&middle)[1].abs() - std::f64::consts::PI).abs() < 1e-3);
-    }
-
-    #[test]
-    fn a_curve_keeps_its_swing_over_a_short_gap_and_not_over_a_long_one() {
-        // A swing of one second, seen at thirty frames a second but for a gap.
-        let swing = |t: f64| (std::f64::consts::TAU * t).sin();
-        let seen = |n: i32| at(f64::from(n) / 30.0, swing(f64::from(n) / 30.0) as f32, 0.0);
-        let gap = |frames: i32| -> (f64, f64) {
-            let before = (0..6).map(|n| seen(n - 2));
-            let all: Vec<Posture> = before.chain((0..6).map(|n| seen(4 + frames + n))).collect();
-            let middle = f64::from(3 + 4 + frames) / 60.0;
-            let straight = 0.5 * (x(&all[5]) + x(&all[6]));
-            let error = (x(&between(&all, 5, middle)) - swing(middle)).abs();
-            (error, (straight - swing(middle)).abs())
-        };
-        let (error, straight) = gap(5);
-        assert!(error < 0.5 * straight, "{error} {straight}");
-        // Sights that are wild say nothing about the middle of a long gap.
-        let wild: Vec<Posture> = [(-0.1, -100.0), (0.0, 0.0), (3.0, 9.0), (3.1, 9.0)]
-            .map(|(t, x)| at(t, x, 0.0))
-            .into();
-        assert!(x(&between(&wild, 1, 1.5)).abs() < 30.0);
-    }
-
-    #[test]
-    fn a_trembling_edge_is_not_taken_at_its_word() {
-        let steady = |n: i32| at(f64::from(n) / 30.0, if n == 5 { 1.0 } else { 0.0 }, 0.0);
-        let all: Vec<Posture> = (0..6).chain(9..15).map(steady).collect();
-        let found = x(&between(&all, 5, 6.0 / 30.0));
-        assert!(
-            found.abs() < 0.75,
-            "a straight way would be at 0.75: {found}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_number_on_one_side_is_taken_from_the_other() {
-        let (from, to) = (at(0.0, f32::NAN, 0.0), at(1.0, 4.0, 0.0));
-        let all = [from, to.clone()];
-        assert_eq!(between(&all, 0, 0.3).numbers, [4.0]);
-        let short = Posture {
-            time: 1.0,
-            ..Posture::default()
-        };
-        assert_eq!(
-            between(&[at(0.0, 4.0, 0.0), short], 0, 1.0).numbers,
-            [] as [f32; 0]
-        );
-        // One of the others that is none leaves the straight way.
-        let all = [
-            at(-0.1, f32::NAN, 0.0),
-            at(0.0, 0.0, 0.0),
-            at(1.0, 4.0, 0.0),
-        ];
-        assert!((x(&between(&all, 1, 0.25)) - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn sights_at_one_time_are_no_division() {
-        let all = [at(0.0, 0.0, 0.0), at(0.0, 1.0, 0.0), at(0.0, 2.0, 0.0)];
-        assert!(between(&all, 0, 0.0).numbers[0].is_finite());
-        let all = [at(f64::NAN, 3.0, 0.0), at(1.0, 1.0, 0.0)];
-        assert_eq!(between(&all, 0, 0.5).numbers, [3.0]);
-    }
-}
+#[path = "infill_tests.rs"]
+mod tests;

@@ -13,3 +13,4 @@ pub mod phalp;
 pub mod stored;
 pub mod tracker;
 pub mod tracklet;
+pub mod turns;

@@ -33,6 +33,12 @@ impl OneEuroConfig {
     /// For the two auxiliary points that place the next crop: pixels, with the size.
     pub const AUXILIARY: Self = Self::new(0.01, 10.0);
 
+    /// For rotations, speeds in radians a second: as for world landmarks, of which a limb's end half a
+    /// metre from its joint is one.
+    pub const ROTATION: Self = Self::new(0.1, 20.0);
+    /// For what hardly changes.
+    pub const STEADY: Self = Self::new(0.1, 0.0);
+
     const fn new(min_cutoff: f64, beta: f64) -> Self {
         Self {
             min_cutoff,
@@ -92,7 +98,37 @@ impl Channel {
     }
 }
 
-fn alpha(cutoff: f64, frequency: f64) -> f32 {
+/// The times of frames → how many there are a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Clock {
+    frequency: f64,
+    last: Option<f64>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            frequency: FIRST_FREQUENCY,
+            last: None,
+        }
+    }
+}
+
+impl Clock {
+    /// `None` for a frame that is not later than the last one.
+    pub fn tick(&mut self, time_s: f64) -> Option<f64> {
+        if !time_s.is_finite() || self.last.is_some_and(|last| last >= time_s) {
+            return None;
+        }
+        if let Some(last) = self.last.replace(time_s) {
+            self.frequency = 1.0 / (time_s - last);
+        }
+        Some(self.frequency)
+    }
+}
+
+/// The part of the newest value in a low-pass of that cutoff, both in hertz.
+pub(super) fn alpha(cutoff: f64, frequency: f64) -> f32 {
     let tau = 1.0 / (TAU * cutoff);
     (1.0 / (1.0 + tau * frequency)) as f32
 }
@@ -101,8 +137,7 @@ fn alpha(cutoff: f64, frequency: f64) -> f32 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OneEuro {
     config: OneEuroConfig,
-    frequency: f64,
-    last_time: Option<f64>,
+    clock: Clock,
     channels: Vec<Channel>,
 }
 
@@ -110,8 +145,7 @@ impl OneEuro {
     pub fn new(config: OneEuroConfig) -> Self {
         Self {
             config,
-            frequency: FIRST_FREQUENCY,
-            last_time: None,
+            clock: Clock::default(),
             channels: Vec::new(),
         }
     }
@@ -122,18 +156,15 @@ impl OneEuro {
     /// As in MediaPipe, a frame that is not later than the last one is left as it is. Where the
     /// number of values changes, or some are not numbers, those filters start anew.
     pub fn apply(&mut self, time_s: f64, value_scale: f32, values: &mut [f32]) {
-        if !time_s.is_finite() || self.last_time.is_some_and(|last| last >= time_s) {
+        let Some(frequency) = self.clock.tick(time_s) else {
             return;
-        }
-        if let Some(last) = self.last_time.replace(time_s) {
-            self.frequency = 1.0 / (time_s - last);
-        }
+        };
         if self.channels.len() != values.len() {
             self.channels = values.iter().map(|&v| Channel::start(v)).collect();
             return;
         }
         for (channel, value) in self.channels.iter_mut().zip(values) {
-            let smoothed = channel.apply(&self.config, self.frequency, value_scale, *value);
+            let smoothed = channel.apply(&self.config, frequency, value_scale, *value);
             if smoothed.is_finite() {
                 *value = smoothed;
             } else {

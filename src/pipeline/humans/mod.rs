@@ -13,4 +13,5 @@ pub mod perception;
 mod person;
 mod phalp;
 mod post;
+mod smooth;
 pub mod trial;

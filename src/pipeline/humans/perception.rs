@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::desk::Desk;
 use super::files::Files;
 use super::follow::Clip;
@@ -11,6 +13,7 @@ use super::networks::{BodyWork, Posing};
 use super::opening::{self, Opening, model_file};
 use super::person::Shape;
 use super::post::Account;
+use super::smooth::Smoothing;
 use crate::cache::store::Store;
 use crate::geometry::joints::KeypointSet;
 use crate::models::phalp::atlas::Atlas;
@@ -19,7 +22,7 @@ use crate::models::smpl::rest::Rest;
 use crate::pipeline::config::{EngineConfig, TrackerPreset};
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::{EngineError, INTERNAL, KEYPOINT_SET, MODEL_FILE};
-use crate::pipeline::perception::{Blind, ClipSettings, FrameView, ModelState, Perception};
+use crate::pipeline::perception::{Blind, ClipSettings, FrameView, Mode, ModelState, Perception};
 use crate::pipeline::plan::report::Plan;
 use crate::pipeline::plan::sizes::Network as Kind;
 use crate::pipeline::pool::Pool;
@@ -34,6 +37,7 @@ pub struct Humans {
     plan: Plan,
     max_persons: usize,
     max_predicted: u32,
+    smoothing: bool,
     preset: TrackerPreset,
     version: String,
 }
@@ -103,6 +107,7 @@ impl Humans {
             plan,
             max_persons: config.max_persons,
             max_predicted: config.humans.max_predicted,
+            smoothing: config.humans.smoothing,
             preset: config.humans.tracker_preset,
             version,
         })
@@ -138,11 +143,19 @@ fn phalp_config(preset: TrackerPreset) -> PhalpConfig {
     }
 }
 
+/// What a clip remembers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    people: Clip,
+    /// Where people are smoothed as they are followed.
+    smoothing: Option<Smoothing>,
+}
+
 impl Perception for Humans {
     /// Workers decode and cut crops; tensors belong to the owners.
     type Worker = ();
     type Sightings = Sightings;
-    type State = Clip;
+    type State = Memory;
     type Trace = ();
 
     const LONE_FRAME_IS_PHOTO: bool = true;
@@ -151,12 +164,17 @@ impl Perception for Humans {
         Ok(())
     }
 
-    fn new_state(&self, clip: &ClipSettings) -> Clip {
+    fn new_state(&self, clip: &ClipSettings) -> Memory {
         let most = self.max_predicted;
-        match (clip.tracking, &self.networks.identity) {
+        let people = match (clip.tracking, &self.networks.identity) {
             (false, _) => Clip::photo(),
             (true, None) => Clip::by_joints(most),
             (true, Some(_)) => Clip::by_phalp(phalp_config(self.preset), most),
+        };
+        let smooths = self.smoothing && clip.tracking && clip.mode == Mode::Online;
+        Memory {
+            people,
+            smoothing: smooths.then(Smoothing::default),
         }
     }
 
@@ -171,7 +189,7 @@ impl Perception for Humans {
 
     async fn follow(
         &self,
-        state: &mut Clip,
+        state: &mut Memory,
         pool: &Pool<()>,
         ctl: &JobControl,
         frame: &FrameView,
@@ -183,7 +201,7 @@ impl Perception for Humans {
             source,
         } = sightings;
         let sure = sightings.len();
-        let again = state.worth_a_second_look(frame, &sightings, weak);
+        let again = state.people.worth_a_second_look(frame, &sightings, weak);
         if !again.is_empty() {
             let meters = Meters {
                 crop: ctl.clone(),
@@ -210,21 +228,28 @@ impl Perception for Humans {
             counter: &desk.counter,
             ctl,
         });
-        let people = state.step(frame, people, &sightings, asker.as_mut());
-        let people = people.await?;
-        // Who was predicted has parameters, and no body yet.
-        let (guessed, mut told): (Vec<Person>, Vec<Person>) = people
+        let people = state.people.step(frame, people, &sightings, asker.as_mut());
+        let mut people = people.await?;
+        if let Some(smoothing) = &mut state.smoothing {
+            smoothing.apply(frame.time_s, &mut people);
+        }
+        // Who was predicted or smoothed has parameters, and no body yet.
+        let (bare, mut told): (Vec<Person>, Vec<Person>) = people
             .into_iter()
-            .partition(|p| p.source == Source::Predicted && p.smpl.is_some());
-        if !guessed.is_empty() {
-            told.extend(self.embody(ctl, guessed, frame.mesh).await?);
+            .partition(|p| p.smpl.is_some() && (p.source == Source::Predicted || p.raw.is_some()));
+        if !bare.is_empty() {
+            told.extend(self.embody(ctl, bare, frame.mesh).await?);
             told.sort_by_key(|person| person.track_id);
         }
         Ok(told)
     }
 
-    fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {
-        state.miss(frame.time_s)
+    fn miss(&self, state: &mut Memory, frame: &Blind) -> Vec<Person> {
+        state.people.miss(frame.time_s)
+    }
+
+    fn smooths(&self) -> bool {
+        self.smoothing
     }
 
     fn max_predicted(&self) -> u32 {

@@ -164,12 +164,15 @@ impl Shape {
         }
     }
 
-    /// Somebody not looked at, whose body's parameters and camera are known.
+    /// Somebody whose body's parameters and camera are known. Points that were measured in this frame
+    /// stay where they are.
     pub fn embodied(&self, mut person: Person, body: BodyFound) -> Person {
+        let seen_now = matches!(person.source, Source::Detected | Source::Recovered);
+        let measured = seen_now && person.keypoint_source == Some(KeypointSource::Measured);
         let pelvis = body.joints45.first().map_or(0.0, |joint| joint[2]);
         let joints: Vec<[f32; 3]> = self.slots.iter().map(|slot| slot.joint.of(&body)).collect();
         for (point, joint) in person.keypoints.iter_mut().zip(&joints) {
-            if let Some(camera) = &person.camera {
+            if let Some(camera) = person.camera.as_ref().filter(|_| !measured) {
                 [point.x, point.y] = seen(*joint, camera);
             }
             point.z = Some(joint[2] - pelvis);
@@ -177,7 +180,10 @@ impl Shape {
         Person {
             joints3d: Some(joints),
             joint_angles3d: Some(body_angles(&body.joints45)),
-            keypoint_source: Some(KeypointSource::Projected),
+            keypoint_source: Some(match measured {
+                true => KeypointSource::Measured,
+                false => KeypointSource::Projected,
+            }),
             vertices: body.vertices,
             ..person
         }

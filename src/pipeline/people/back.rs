@@ -3,7 +3,8 @@
 //! The search is a clip of its own with one person in it, whose frames come in reverse: the same
 //! tracker expects the place, the same lower thresholds decide, and the same rules end it.
 
-use super::follow::{Carried, Clip, observation};
+use super::carried::Carried;
+use super::follow::{Clip, observation};
 use super::past::{PastFrame, Wanted};
 use super::person::Shape;
 use super::pose::Pose;
@@ -31,7 +32,7 @@ pub struct Trace {
 
 impl Trace {
     fn new(config: &BlazePoseConfig, wanted: Wanted, bones: BoneLengths) -> Self {
-        let mut clip = Clip::new(config, false, 0);
+        let mut clip = Clip::new(config, false, false, 0);
         for sight in wanted.sights {
             let Some(told) = sight.of(wanted.track_id) else {
                 continue;
@@ -150,7 +151,7 @@ impl Clip {
     /// before which to look.
     pub fn traces(&self, config: &BlazePoseConfig) -> Vec<(u64, Trace)> {
         let wanted = self.past.iter().flat_map(super::past::Past::wanted);
-        let bones = |id: u32| self.carried.get(&id).map(Carried::bones).cloned();
+        let bones = |id: u32| self.carried.get(&id).map(|c| c.bones.clone());
         wanted
             .map(|w| {
                 let bones = bones(w.track_id).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Candidate;
+use super::carried::Carried;
 use super::past::Past;
 use super::person::{Body, Shape, Standing};
 use super::pose::{Found, Pose};
@@ -17,16 +18,13 @@ use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::roi::Roi;
 use crate::imaging::pixels::Rgb8;
-use crate::models::blazepose::regions;
+use crate::models::blazepose::{Landmarks, regions};
 use crate::pipeline::config::BlazePoseConfig;
 use crate::pipeline::error::EngineError;
 use crate::pipeline::perception::{Blind, FrameView};
 use crate::pipeline::result::{Person, Source};
-use crate::tracking::bones::BoneLengths;
 use crate::tracking::config::TrackerConfig;
 use crate::tracking::observation::{Observation, Origin, Record};
-use crate::tracking::one_euro::{LandmarkFilter, OneEuroConfig};
-use crate::tracking::stored::maybe_roi;
 use crate::tracking::tracker::Tracker;
 
 type Result<T> = std::result::Result<T, EngineError>;
@@ -58,40 +56,13 @@ const MIN_TRUNK_IN_PHOTO: usize = 2;
 /// From this worth on (of a pose found by several looks) somebody new is believed at once.
 const INSTANT_QUALITY: f32 = 0.3;
 
-/// What belongs to one track beside its place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Carried {
-    /// Where to look in the next frame; `None` while lost.
-    #[serde(with = "maybe_roi")]
-    region: Option<Roi>,
-    aux: LandmarkFilter,
-    image: LandmarkFilter,
-    world: LandmarkFilter,
-    bones: BoneLengths,
-}
-
-impl Carried {
-    fn new() -> Self {
-        Self::with_bones(BoneLengths::new())
-    }
-
-    /// Somebody whose bones are known.
-    pub(super) fn with_bones(bones: BoneLengths) -> Self {
-        Self {
-            region: None,
-            aux: LandmarkFilter::new(OneEuroConfig::AUXILIARY),
-            image: LandmarkFilter::new(OneEuroConfig::IMAGE),
-            world: LandmarkFilter::new(OneEuroConfig::WORLD),
-            bones,
-        }
-    }
-}
-
 /// The memory of a clip.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clip {
     /// A frame by itself.
     photo: bool,
+    /// Who is seen is smoothed at once; a clip that is gone over again is smoothed then.
+    smoothing: bool,
     pub(super) tracker: Tracker,
     pub(super) carried: BTreeMap<u32, Carried>,
     /// The last frame, if watching.
@@ -102,13 +73,14 @@ pub struct Clip {
 
 impl Clip {
     /// `reach`: so many frames are remembered to look back at; 0 for none.
-    pub fn new(config: &BlazePoseConfig, photo: bool, reach: usize) -> Self {
+    pub fn new(config: &BlazePoseConfig, photo: bool, smoothing: bool, reach: usize) -> Self {
         let tracker = TrackerConfig {
             max_predicted: config.max_predicted,
             ..TrackerConfig::default()
         };
         Self {
             photo,
+            smoothing: smoothing && !photo,
             tracker: Tracker::new(tracker),
             carried: BTreeMap::new(),
             before: None,
@@ -290,27 +262,13 @@ impl Clip {
             .iter()
             .filter_map(|(&id, c)| c.region.map(|r| (id, r)))
             .collect();
-        let seen = look
-            .landmarks(places.iter().map(|(_, r)| *r).collect())
-            .await?;
-        let poses = places
-            .into_iter()
-            .zip(seen)
-            .map(|((id, _), landmarks)| Pose {
-                score: landmarks.flag,
-                consistency: 1.0,
-                votes: 1,
-                found: Found::Carried(id),
-                landmarks,
-            });
-        let believed = |p: &Pose| {
-            p.landmarks.flag >= look.config.pose_threshold && p.quality() >= FOLLOW_QUALITY
-        };
+        let found = |(id, region)| (Found::Carried(id), region);
+        let poses = followed(look, places.into_iter().map(found).collect()).await?;
         let in_place = |p: &Pose| match p.found {
             Found::Carried(id) => expected.get(&id).is_some_and(|there| near(p, there)),
             _ => true,
         };
-        Ok(poses.filter(|p| believed(p) && in_place(p)).collect())
+        Ok(poses.into_iter().filter(in_place).collect())
     }
 
     /// Confirmed tracks without a pose of their own.
@@ -359,6 +317,13 @@ impl Clip {
             poses
         };
         let found = Found::LookedAgain(id);
+        let region = self.carried.get(&id).and_then(|c| c.region_at(&there.bbox));
+        if let Some(region) = region {
+            let poses = near_enough(followed(look, vec![(found, region)]).await?);
+            if !poses.is_empty() {
+                return Ok(poses);
+            }
+        }
         let region = regions::from_box(&there.bbox);
         if !(region.size.is_finite() && region.size >= 1.0) {
             return Ok(Vec::new());
@@ -410,12 +375,23 @@ impl Clip {
             points: record.observation.keypoints,
             joints: record.observation.joints,
         };
+        let mut smooth = None;
         match pose {
-            Some(pose) => carried.learn(pose, &mut body, config, time_s),
-            None => carried.region = None,
+            Some(pose) => {
+                carried.learn(pose, &body, time_s);
+                if self.smoothing {
+                    smooth = Some(carried.smoothed(pose, &body, time_s));
+                }
+            }
+            None => {
+                carried.region = None;
+                carried.go_on(&mut body);
+            }
         }
         if config.constant_bones {
-            body.joints = carried.bones.apply(&body.joints);
+            for body in std::iter::once(&mut body).chain(&mut smooth) {
+                body.joints = carried.bones.apply(&body.joints);
+            }
         }
         if !record.confirmed && pose.is_none() {
             return None;
@@ -433,40 +409,36 @@ impl Clip {
             tracking_confidence: record.confidence,
             segmentation: pose.and_then(Pose::segmentation),
         };
-        Some(Person {
+        let person = Person {
             confirmed: record.confirmed,
             ..shape.person(standing, &body, width, height)
+        };
+        Some(match smooth {
+            Some(body) => Person {
+                raw: Some(Box::new(person.measured())),
+                ..shape.with_body(person, &body, width, height)
+            },
+            None => person,
         })
     }
 }
 
-impl Carried {
-    pub(super) fn bones(&self) -> &BoneLengths {
-        &self.bones
-    }
-
-    /// Takes in the pose of this frame; smooths the body if asked to.
-    fn learn(&mut self, pose: &Pose, body: &mut Body, config: &BlazePoseConfig, time_s: f64) {
-        let [center, rim] = pose.landmarks.aux;
-        let scale = 2.0 * (rim[0] - center[0]).hypot(rim[1] - center[1]);
-        let mut aux = [[center[0], center[1], 0.0], [rim[0], rim[1], 0.0]];
-        self.aux.apply(time_s, Some(scale), &mut aux, &mut []);
-        let region = regions::from_points([aux[0][0], aux[0][1]], [aux[1][0], aux[1][1]]);
-        self.region = (region.size.is_finite() && region.size >= 1.0).then_some(region);
-        if config.smoothing {
-            let mut sure: Vec<f32> = body.points.iter().map(|p| p[2]).collect();
-            let mut image: Vec<[f32; 3]> = body.points.iter().map(|p| [p[0], p[1], 0.0]).collect();
-            self.image.apply(time_s, Some(scale), &mut image, &mut sure);
-            self.world.apply(time_s, None, &mut body.joints, &mut []);
-            body.points = image
-                .iter()
-                .zip(&sure)
-                .map(|(p, &c)| [p[0], p[1], c])
-                .collect();
-        }
-        let confidences: Vec<f32> = body.points.iter().map(|p| p[2]).collect();
-        self.bones.observe(&body.joints, &confidences);
-    }
+/// The poses in regions known from frames before, that are believed.
+async fn followed(look: &Looker<'_>, places: Vec<(Found, Roi)>) -> Result<Vec<Pose>> {
+    let seen = look
+        .landmarks(places.iter().map(|(_, region)| *region).collect())
+        .await?;
+    let pose = |((found, _), landmarks): ((Found, Roi), Landmarks)| Pose {
+        score: landmarks.flag,
+        consistency: 1.0,
+        votes: 1,
+        found,
+        landmarks,
+    };
+    let poses = places.into_iter().zip(seen).map(pose);
+    let threshold = look.config.pose_threshold;
+    let believed = |p: &Pose| p.landmarks.flag >= threshold && p.quality() >= FOLLOW_QUALITY;
+    Ok(poses.filter(believed).collect())
 }
 
 /// In a photo there is nothing to wait for, and in a box of the caller's nothing to doubt: who is

@@ -2,6 +2,7 @@
 
 pub mod back;
 pub mod candidates;
+mod carried;
 pub mod follow;
 mod past;
 pub mod person;

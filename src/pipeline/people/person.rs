@@ -48,6 +48,18 @@ impl Shape {
     }
 
     pub fn person(&self, standing: Standing, body: &Body, width: usize, height: usize) -> Person {
+        let person = Person {
+            score: standing.score,
+            tracking_confidence: standing.tracking_confidence,
+            segmentation: standing.segmentation,
+            keypoint_source: Some(KeypointSource::Measured),
+            ..Person::at(standing.track_id, standing.bbox, standing.source)
+        };
+        self.with_body(person, body, width, height)
+    }
+
+    /// The person with that body in the place of their own.
+    pub fn with_body(&self, person: Person, body: &Body, width: usize, height: usize) -> Person {
         let keypoint = |(&name, &index): (&&'static str, &usize)| {
             let [x, y, confidence] =
                 body.points
@@ -68,15 +80,11 @@ impl Shape {
             .filter_map(|&i| body.joints.get(i).copied())
             .collect();
         Person {
-            score: standing.score,
-            tracking_confidence: standing.tracking_confidence,
             keypoints: self.names.iter().zip(&self.indices).map(keypoint).collect(),
             joints3d: Some(joints3d),
             joint_angles3d: Some(blazepose_angles(&body.joints)),
             camera: self.camera(body, width as f32, height as f32),
-            segmentation: standing.segmentation,
-            keypoint_source: Some(KeypointSource::Measured),
-            ..Person::at(standing.track_id, standing.bbox, standing.source)
+            ..person
         }
     }
 

@@ -51,6 +51,13 @@ impl Pose {
         self.landmarks.flag * heat * (0.5 + 0.5 * self.consistency)
     }
 
+    /// Side of the region between the auxiliary points, pixels: what MediaPipe's filters take for the
+    /// person's size.
+    pub fn aux_size(&self) -> f32 {
+        let [center, rim] = self.landmarks.aux;
+        2.0 * (rim[0] - center[0]).hypot(rim[1] - center[1])
+    }
+
     /// Around all points.
     pub fn bbox(&self) -> BBox {
         BBox::around(self.landmarks.points.iter().map(|p| [p.x, p.y])).unwrap_or_default()
