@@ -8,6 +8,7 @@ use super::config::EngineConfig;
 use super::control::JobControl;
 use super::device::device;
 use super::error::{EngineError, KEYPOINT_SET, MODEL_FILE};
+use super::past::reach;
 use super::people::back::Trace;
 use super::people::follow::{Clip, Sightings};
 use super::people::person::Shape;
@@ -20,11 +21,6 @@ use super::result::Person;
 use crate::checkpoint::tflite::TfliteFile;
 use crate::geometry::joints::KeypointSet;
 use crate::models::blazepose::ModelError;
-
-/// An offline clip looks back at most so many frames, however long people may be guessed for …
-const MOST_BACK: usize = 60;
-/// … beside those in which they are first seen.
-const SIGHTS_BACK: usize = 6;
 
 /// The model family with its files and settings.
 pub struct BlazePosePerception {
@@ -145,7 +141,7 @@ impl Perception for BlazePosePerception {
     }
 
     fn reach_back(&self) -> usize {
-        (self.config.blazepose.max_predicted as usize).min(MOST_BACK) + SIGHTS_BACK
+        reach(self.config.blazepose.max_predicted)
     }
 
     fn traces(&self, state: &Clip) -> Vec<(u64, Trace)> {

@@ -23,6 +23,7 @@ mod lane;
 mod memory;
 pub mod order;
 pub mod overlay;
+mod past;
 pub mod people;
 pub mod perception;
 pub mod plan;

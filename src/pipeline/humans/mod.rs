@@ -1,5 +1,6 @@
 //! 4D-Humans as the engine runs it: detector, HMR2 with its SMPL body, ViTPose, identities.
 
+mod back;
 mod bell;
 mod desk;
 mod fault;

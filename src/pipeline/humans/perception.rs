@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::back::{Memories, Place, Step, Trace};
 use super::desk::Desk;
 use super::files::Files;
 use super::follow::Clip;
@@ -22,7 +23,10 @@ use crate::models::smpl::rest::Rest;
 use crate::pipeline::config::{EngineConfig, TrackerPreset};
 use crate::pipeline::control::JobControl;
 use crate::pipeline::error::{EngineError, INTERNAL, KEYPOINT_SET, MODEL_FILE};
-use crate::pipeline::perception::{Blind, ClipSettings, FrameView, Mode, ModelState, Perception};
+use crate::pipeline::past::reach;
+use crate::pipeline::perception::{
+    Back, Blind, ClipSettings, Earlier, FrameView, Mode, ModelState, Perception,
+};
 use crate::pipeline::plan::report::Plan;
 use crate::pipeline::plan::sizes::Network as Kind;
 use crate::pipeline::pool::Pool;
@@ -143,12 +147,23 @@ fn phalp_config(preset: TrackerPreset) -> PhalpConfig {
     }
 }
 
+/// All of a second look counts as one stage.
+fn meters(ctl: &JobControl) -> Meters {
+    Meters {
+        crop: ctl.clone(),
+        hmr2: ctl.clone(),
+        vitpose: ctl.clone(),
+    }
+}
+
 /// What a clip remembers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Memory {
     people: Clip,
     /// Where people are smoothed as they are followed.
     smoothing: Option<Smoothing>,
+    /// Where people are looked for backward in time.
+    back: Option<Memories>,
 }
 
 impl Perception for Humans {
@@ -156,7 +171,7 @@ impl Perception for Humans {
     type Worker = ();
     type Sightings = Sightings;
     type State = Memory;
-    type Trace = ();
+    type Trace = Trace;
 
     const LONE_FRAME_IS_PHOTO: bool = true;
 
@@ -171,10 +186,12 @@ impl Perception for Humans {
             (true, None) => Clip::by_joints(most),
             (true, Some(_)) => Clip::by_phalp(phalp_config(self.preset), most),
         };
+        let looks_back = clip.tracking && clip.mode == Mode::Offline && self.reach_back() > 0;
         let smooths = self.smoothing && clip.tracking && clip.mode == Mode::Online;
         Memory {
             people,
             smoothing: smooths.then(Smoothing::default),
+            back: looks_back.then(|| Memories::new(self.reach_back(), most)),
         }
     }
 
@@ -201,13 +218,11 @@ impl Perception for Humans {
             source,
         } = sightings;
         let sure = sightings.len();
-        let again = state.people.worth_a_second_look(frame, &sightings, weak);
+        let again = state
+            .people
+            .worth_a_second_look(frame, &sightings, weak.clone());
         if !again.is_empty() {
-            let meters = Meters {
-                crop: ctl.clone(),
-                hmr2: ctl.clone(),
-                vitpose: ctl.clone(),
-            };
+            let meters = meters(ctl);
             let seen = self.networks.see(pool, &meters, frame, again, source);
             sightings.extend(seen.await?);
         }
@@ -241,11 +256,75 @@ impl Perception for Humans {
             told.extend(self.embody(ctl, bare, frame.mesh).await?);
             told.sort_by_key(|person| person.track_id);
         }
+        if let Some(back) = &mut state.back {
+            back.see(frame, &told, &weak, source);
+        }
         Ok(told)
     }
 
     fn miss(&self, state: &mut Memory, frame: &Blind) -> Vec<Person> {
-        state.people.miss(frame.time_s)
+        let told = state.people.miss(frame.time_s);
+        if let Some(back) = &mut state.back {
+            back.miss(frame, &told);
+        }
+        told
+    }
+
+    fn reach_back(&self) -> usize {
+        match self.networks.finder {
+            Some(_) => reach(self.max_predicted),
+            None => 0,
+        }
+    }
+
+    fn traces(&self, state: &Memory) -> Vec<(u64, Trace)> {
+        state.back.as_ref().map_or_else(Vec::new, Memories::traces)
+    }
+
+    async fn look_back(
+        &self,
+        trace: &mut Trace,
+        pool: &Pool<()>,
+        ctl: &JobControl,
+        frame: Earlier<'_>,
+    ) -> Result<Back, EngineError> {
+        let place = match frame {
+            Earlier::Seen(view) => Blind {
+                time_s: view.time_s,
+                index: view.index,
+            },
+            Earlier::Unseen(place) => place,
+        };
+        let (chosen, view) = match (trace.step(&place), frame) {
+            (Step::End, _) => return Ok(Back::End),
+            (Step::Look(chosen), Earlier::Seen(view)) => (chosen, view),
+            _ => return Ok(Back::Missed),
+        };
+        let Place {
+            found,
+            source,
+            mesh,
+        } = chosen;
+        // Nothing is told by its looks here.
+        let view = FrameView {
+            tracked: false,
+            ..view.clone()
+        };
+        let meters = meters(ctl);
+        let seen = self.networks.see(pool, &meters, &view, vec![found], source);
+        let Some(mut sighting) = seen.await?.pop() else {
+            return Ok(Back::Missed);
+        };
+        let (width, height) = (view.image.width, view.image.height);
+        let config = self.networks.config()?;
+        let person = self.shape.person(&mut sighting, config, width, height);
+        Ok(Back::Found(Box::new(Person {
+            track_id: trace.track_id,
+            source: Source::Recovered,
+            // Posed at the clip's end, as all of an offline clip's.
+            vertices: mesh.then(Vec::new),
+            ..person
+        })))
     }
 
     fn smooths(&self) -> bool {

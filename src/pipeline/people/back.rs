@@ -5,12 +5,12 @@
 
 use super::carried::Carried;
 use super::follow::{Clip, observation};
-use super::past::{PastFrame, Wanted};
 use super::person::Shape;
 use super::pose::Pose;
 use super::search::Looker;
 use crate::pipeline::config::BlazePoseConfig;
 use crate::pipeline::error::EngineError;
+use crate::pipeline::past::{Past, PastFrame, Wanted};
 use crate::pipeline::perception::{Back, Blind, Earlier};
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::bones::BoneLengths;
@@ -150,7 +150,7 @@ impl Clip {
     /// Whom the last frame gives reason to look for in earlier ones: each with the index of the frame
     /// before which to look.
     pub fn traces(&self, config: &BlazePoseConfig) -> Vec<(u64, Trace)> {
-        let wanted = self.past.iter().flat_map(super::past::Past::wanted);
+        let wanted = self.past.iter().flat_map(Past::wanted);
         let bones = |id: u32| self.carried.get(&id).map(|c| c.bones.clone());
         wanted
             .map(|w| {

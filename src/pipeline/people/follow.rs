@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::candidates::Candidate;
 use super::carried::Carried;
-use super::past::Past;
 use super::person::{Body, Shape, Standing};
 use super::pose::{Found, Pose};
 use super::search::Looker;
@@ -21,6 +20,7 @@ use crate::imaging::pixels::Rgb8;
 use crate::models::blazepose::{Landmarks, regions};
 use crate::pipeline::config::BlazePoseConfig;
 use crate::pipeline::error::EngineError;
+use crate::pipeline::past::{Past, Told};
 use crate::pipeline::perception::{Blind, FrameView};
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::config::TrackerConfig;
@@ -116,7 +116,11 @@ impl Clip {
         self.carried
             .retain(|id, _| records.iter().any(|r| r.track_id == *id));
         if let Some(past) = &mut self.past {
-            past.add(frame, self.tracker.frame(), records);
+            past.add(
+                frame,
+                self.tracker.frame(),
+                records.iter().map(Told::of).collect(),
+            );
         }
     }
 
@@ -281,14 +285,15 @@ impl Clip {
             .collect()
     }
 
+    /// Frames in which somebody was not seen, up to the last one.
+    fn misses(&self, id: u32) -> u32 {
+        let track = self.tracker.live().find(|t| t.id() == id);
+        track.map_or(0, |t| t.misses())
+    }
+
     /// A full search is paid for when somebody is lost, then ever more rarely.
     fn search_is_due(&self, id: u32) -> bool {
-        let misses = self
-            .tracker
-            .live()
-            .find(|t| t.id() == id)
-            .map_or(0, |t| t.misses());
-        (misses + 1).is_power_of_two()
+        (self.misses(id) + 1).is_power_of_two()
     }
 
     fn all_tiles(&self, look: &Looker<'_>, frame: &FrameView) -> Vec<Tile> {
@@ -317,14 +322,9 @@ impl Clip {
             poses
         };
         let found = Found::LookedAgain(id);
-        let region = self.carried.get(&id).and_then(|c| c.region_at(&there.bbox));
-        if let Some(region) = region {
-            let poses = near_enough(followed(look, vec![(found, region)]).await?);
-            if !poses.is_empty() {
-                return Ok(poses);
-            }
-        }
-        let region = regions::from_box(&there.bbox);
+        let carried = self.carried.get(&id);
+        let region = carried.and_then(|c| c.region_at(&there.bbox));
+        let region = region.unwrap_or_else(|| regions::from_box(&there.bbox));
         if !(region.size.is_finite() && region.size >= 1.0) {
             return Ok(Vec::new());
         }

@@ -4,7 +4,6 @@ pub mod back;
 pub mod candidates;
 mod carried;
 pub mod follow;
-mod past;
 pub mod person;
 pub mod pose;
 pub mod search;

@@ -13,6 +13,16 @@ const SIGHTS: usize = 3;
 /// Frames remembered at most, whatever a stored clip says.
 const MOST: usize = 128;
 
+/// An offline clip looks back at most so many frames, however long people may be guessed for …
+const MOST_BACK: usize = 60;
+/// … beside those in which they are first seen.
+const SIGHTS_BACK: usize = 6;
+
+/// So many frames an offline clip remembers to look back at.
+pub(super) fn reach(max_predicted: u32) -> usize {
+    (max_predicted as usize).min(MOST_BACK) + SIGHTS_BACK
+}
+
 /// One track in one frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Told {
@@ -20,6 +30,17 @@ pub(super) struct Told {
     pub seen: bool,
     pub confirmed: bool,
     pub observation: Observation,
+}
+
+impl Told {
+    pub fn of(record: &Record) -> Self {
+        Self {
+            track_id: record.track_id,
+            seen: record.matched.is_some(),
+            confirmed: record.confirmed,
+            observation: record.observation.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,13 +95,7 @@ impl Past {
         }
     }
 
-    pub fn add(&mut self, frame: &Blind, size: (f32, f32), records: &[Record]) {
-        let told = |record: &Record| Told {
-            track_id: record.track_id,
-            seen: record.matched.is_some(),
-            confirmed: record.confirmed,
-            observation: record.observation.clone(),
-        };
+    pub fn add(&mut self, frame: &Blind, size: (f32, f32), told: Vec<Told>) {
         while self.frames.len() >= self.reach.clamp(1, MOST) {
             self.frames.pop_front();
         }
@@ -88,7 +103,7 @@ impl Past {
             index: frame.index,
             time_s: frame.time_s,
             size,
-            told: records.iter().map(told).collect(),
+            told,
         });
     }
 
@@ -152,12 +167,16 @@ mod tests {
                 misses: 0,
                 confirmed: how != 'u',
             };
-            let records = if how == '.' { vec![] } else { vec![record] };
+            let told = if how == '.' {
+                vec![]
+            } else {
+                vec![Told::of(&record)]
+            };
             let place = Blind {
                 time_s: n as f64 / 30.0,
                 index: n as u64,
             };
-            past.add(&place, (90.0, 90.0), &records);
+            past.add(&place, (90.0, 90.0), told);
             let due = past.wanted().into_iter();
             found.extend(due.map(|w| (n, w.until, w.sights.len())));
         }
