@@ -189,7 +189,9 @@ async function evaluate(clip) {
     const frames = framesOf(clip, folder)
     // Nothing of what was seen differs between the two but for the smoothing, if asked for.
     const truth = { online: await engine.processFrames(frames) }
-    truth.offline = smoothing ? await engine.processFrames(frames, { mode: 'offline' }) : truth.online
+    truth.offline = smoothing
+      ? await engine.processFrames(frames, { mode: 'offline' })
+      : truth.online
     const found = [{ tremble: beside(truth.offline) }]
     for (const gap of gaps) {
       for (const mode of ['online', 'offline'])
