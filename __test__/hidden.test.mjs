@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
 import { createEngine } from '../index.mjs'
-import { apart, clipFrames, hide, isSeen, overlap } from './helpers/clips.mjs'
+import { apart, clipFrames, crossing, hide, isSeen, overlap, WIDTH } from './helpers/clips.mjs'
 import { measured } from './helpers/results.mjs'
 import { needsFfmpeg } from './helpers/videos.mjs'
 
@@ -112,6 +112,53 @@ for (const [name, hidden] of Object.entries(CASES)) {
       }
   })
 }
+
+test('two people who cross, one behind the other, stay who they are', needsFfmpeg, async () => {
+  // Who goes to and fro across the picture; the other one hardly moves.
+  const middle = ({ box }) => (box[0] + box[2]) / 2
+  const walk = long.truth.map(({ persons }) => persons.at(-1))
+  assert.ok(walk.every(({ trackId }) => trackId === walk[0].trackId))
+  const wider = ([x1, y1, x2, y2]) => {
+    const [w, h] = [0.25 * (x2 - x1), 0.12 * (y2 - y1)]
+    return [x1 - w, y1 - h, x2 + w, y2 + h]
+  }
+  const crossed = crossing(
+    long.frames,
+    walk.map(({ box }) => wider(box)),
+  )
+  const [own, double] = [(n) => middle(walk[n]), (n) => WIDTH - middle(walk[n])]
+  const side = (n) => Math.sign(own(n) - double(n))
+  const apartBy = (n) => Math.abs(own(n) - double(n))
+  assert.ok(walk.filter((_, n) => n > 0 && side(n) !== side(n - 1)).length >= 2, 'they cross twice')
+  const met = walk.findIndex((_, n) => n > 0 && side(n) !== side(n - 1))
+  for (const hidden of [() => false, (n) => n >= met - 2 && n < met + 3]) {
+    for (const mode of ['online', 'offline']) {
+      const results = await engine.processFrames(hide(crossed, hidden), { mode })
+      assert.equal(results.length, crossed.length)
+      const ids = [new Set(), new Set()]
+      for (const [n, { persons }] of results.entries()) {
+        if (apartBy(n) < 90) continue
+        for (const [who, place] of [own(n), double(n)].entries()) {
+          const there = persons.filter(
+            (person) =>
+              isSeen(person) &&
+              overlap(
+                person.box,
+                walk[n].box.map((v, k) => v + (k % 2 ? 0 : place - own(n))),
+              ) > 0.4,
+          )
+          for (const { trackId } of there) ids[who].add(trackId)
+        }
+      }
+      assert.deepEqual(
+        ids.map(({ size }) => size),
+        [1, 1],
+        `${mode}: ${ids.map((set) => [...set])}`,
+      )
+      assert.notDeepEqual(ids[0], ids[1])
+    }
+  }
+})
 
 test('a broken frame is told and covered, online too', needsFfmpeg, async () => {
   const broken = [12, 13, 30]

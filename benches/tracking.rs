@@ -99,5 +99,6 @@ fn observation(who: usize, people: usize, n: f64) -> Observation {
         begins: true,
         keypoints: (0..33).map(point).collect(),
         joints: (0..33).map(metric).collect(),
+        looks: None,
     }
 }

@@ -40,3 +40,23 @@ export function apart(a, b) {
     sum += Math.hypot(...[0, 1, 2].map((k) => a.joints3d[3 * i + k] - b.joints3d[3 * i + k]))
   return (1000 * sum) / count
 }
+
+/**
+ * A clip in which two people cross: somebody of `frames`, where `boxes` has them, and their double, mirrored
+ * and in other colours, pasted over the scene and over them.
+ */
+export function crossing(frames, boxes) {
+  return frames.map((frame, n) => {
+    const pixels = Buffer.from(frame.pixels)
+    const [x1, y1, x2, y2] = boxes[n].map(Math.round)
+    for (let y = Math.max(0, y1); y < Math.min(HEIGHT, y2); y++) {
+      for (let x = Math.max(0, x1); x < Math.min(WIDTH, x2); x++) {
+        const from = 3 * (y * WIDTH + x)
+        const to = 3 * (y * WIDTH + (WIDTH - 1 - x))
+        // Red for blue: other clothes, as light as before.
+        for (let k = 0; k < 3; k++) pixels[to + k] = frame.pixels[from + 2 - k]
+      }
+    }
+    return { ...frame, pixels }
+  })
+}

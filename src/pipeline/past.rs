@@ -162,6 +162,7 @@ mod tests {
                     begins: true,
                     keypoints: Vec::new(),
                     joints: Vec::new(),
+                    looks: None,
                 },
                 age: 0,
                 misses: 0,

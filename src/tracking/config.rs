@@ -40,11 +40,17 @@ pub struct TrackerConfig {
     pub gate_limit: f64,
     /// Largest ratio of sizes between the last and the next observation.
     pub gate_size_ratio: f64,
-    /// Weights of the parts of the cost, each part 0..=1: place, pose in the image, size, 3D pose.
+    /// Weights of the parts of the cost, each part 0..=1: place, pose in the image, size, 3D pose …
     pub weight_place: f64,
     pub weight_pose: f64,
     pub weight_size: f64,
     pub weight_shape: f64,
+    /// … and what they wear.
+    pub weight_looks: f64,
+    /// Share of the newest sight in what somebody is remembered to wear; sights in which boxes of
+    /// others overlap theirs by more than this (intersection over union) are not counted.
+    pub looks_share: f32,
+    pub looks_overlap: f32,
     /// Added where the poses agree only with left and right exchanged.
     pub flip_cost: f64,
     /// Added for an unconfirmed track: who is known goes first.
@@ -102,6 +108,9 @@ impl Default for TrackerConfig {
             weight_pose: 0.35,
             weight_size: 0.1,
             weight_shape: 0.2,
+            weight_looks: 0.25,
+            looks_share: 0.1,
+            looks_overlap: 0.1,
             flip_cost: 0.1,
             tentative_cost: 0.1,
             junior_cost: 0.15,

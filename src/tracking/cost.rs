@@ -65,6 +65,7 @@ pub(super) fn pair_cost(
             config.weight_shape,
             shape_difference(config, &expected.joints, &observation.joints),
         ),
+        (config.weight_looks, looks_difference(track, observation)),
     ];
     let known = parts
         .iter()
@@ -124,6 +125,10 @@ pub(super) fn is_double(config: &TrackerConfig, older: &Tracklet, young: &Trackl
     let apart = (a[0] - b[0]).hypot(a[1] - b[1]) / older.motion.size();
     apart <= config.shadow_distance
         || likeness(older.last(), young.last()) >= config.shadow_similarity
+}
+
+fn looks_difference(track: &Tracklet, observation: &Observation) -> Option<f64> {
+    track.looks()?.difference(observation.looks.as_ref()?)
 }
 
 fn pose_difference(config: &TrackerConfig, a: &Observation, b: &Observation) -> Option<f64> {

@@ -76,6 +76,7 @@ impl Lead {
             begins: true,
             keypoints: Vec::new(),
             joints: Vec::new(),
+            looks: None,
         }
         .moved(by);
         let visible = place.visible_part(frame);

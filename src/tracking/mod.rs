@@ -6,6 +6,7 @@ pub mod config;
 pub mod cost;
 pub mod infill;
 pub mod lead;
+pub mod looks;
 pub mod motion;
 pub mod observation;
 pub mod one_euro;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks::pose_area;
+use crate::tracking::looks::Looks;
 use crate::tracking::stored::StoredBox;
 
 /// A person found in one frame.
@@ -21,6 +22,8 @@ pub struct Observation {
     pub keypoints: Vec<[f32; 3]>,
     /// BlazePose's 33 joints, metres in camera axes, pelvis as origin; may be empty.
     pub joints: Vec<[f32; 3]>,
+    /// What they wear, where that was looked at.
+    pub looks: Option<Looks>,
 }
 
 /// Where a record comes from.
@@ -113,6 +116,7 @@ impl Observation {
                 .map(|&[x, y, c]| [x + dx, y + dy, c])
                 .collect(),
             joints: self.joints.clone(),
+            looks: self.looks,
         }
     }
 

@@ -155,7 +155,8 @@ impl Tracker {
             match pair {
                 Some(column) => {
                     let index = usable[*column];
-                    track.see(config, now, index, observations[index].clone());
+                    let alone = is_alone(config, observations, index);
+                    track.see(config, now, index, observations[index].clone(), alone);
                 }
                 None => track.miss(),
             }
@@ -324,6 +325,13 @@ impl Tracker {
         let most = self.lost.len().saturating_sub(MOST_LOST);
         self.lost.drain(..most);
     }
+}
+
+/// Whether nobody else seen in the frame may hide a part of them.
+fn is_alone(config: &TrackerConfig, observations: &[Observation], index: usize) -> bool {
+    let own = &observations[index].bbox;
+    let mut others = observations.iter().enumerate();
+    others.all(|(at, other)| at == index || own.iou(&other.bbox) < config.looks_overlap)
 }
 
 #[cfg(test)]

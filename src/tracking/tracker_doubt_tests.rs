@@ -266,6 +266,7 @@ fn nonsense_never_panics_nor_gets_out() {
                     begins: true,
                     keypoints,
                     joints,
+                    looks: None,
                 }
             })
             .collect();

@@ -101,6 +101,7 @@ impl Figure {
             begins: true,
             keypoints,
             joints: noisy,
+            looks: None,
         }
     }
 }

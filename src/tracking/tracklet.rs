@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::tracking::config::TrackerConfig;
+use crate::tracking::looks::Looks;
 use crate::tracking::motion::Motion;
 use crate::tracking::observation::{Observation, Origin, Record};
 
@@ -23,6 +24,8 @@ pub struct Tracklet {
     last: Observation,
     /// The last sight of an ordinary size, at the place of the last: what a guess looks like.
     template: Observation,
+    /// What they wore so far, in sights in which nobody was before them.
+    looks: Option<Looks>,
     matched: Option<usize>,
 }
 
@@ -45,6 +48,7 @@ impl Tracklet {
             born: frame,
             motion: Motion::new(time_s, observation.root(), observation.size()),
             template: observation.clone(),
+            looks: observation.looks,
             last: observation,
             matched: Some(index),
         }
@@ -68,6 +72,10 @@ impl Tracklet {
         self.age
     }
 
+    pub(super) fn looks(&self) -> Option<&Looks> {
+        self.looks.as_ref()
+    }
+
     /// As last seen.
     pub fn last(&self) -> &Observation {
         &self.last
@@ -87,7 +95,12 @@ impl Tracklet {
         time_s: f64,
         index: usize,
         observation: Observation,
+        alone: bool,
     ) {
+        if alone && let Some(seen) = &observation.looks {
+            let share = config.looks_share;
+            self.looks.get_or_insert(*seen).learn(seen, share);
+        }
         let (root, size) = (observation.root(), observation.size());
         let ratio = size / self.motion.size();
         let limit = config.template_size_ratio;
@@ -134,6 +147,7 @@ impl Tracklet {
         self.motion = other.motion;
         self.last = other.last;
         self.template = other.template;
+        self.looks = self.looks.or(other.looks);
         self.matched = other.matched;
     }
 

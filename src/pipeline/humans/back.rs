@@ -116,6 +116,7 @@ fn people(told: &[Person]) -> Vec<Told> {
             begins: true,
             keypoints: Vec::new(),
             joints: Vec::new(),
+            looks: None,
         },
     };
     told.iter().map(one).collect()

@@ -11,10 +11,12 @@ use super::person::Sighting;
 use super::phalp::Following;
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::{BLAZEPOSE33_BODY, KeypointSet};
+use crate::imaging::pixels::Rgb8;
 use crate::pipeline::error::{EngineError, INTERNAL};
 use crate::pipeline::perception::FrameView;
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::config::TrackerConfig;
+use crate::tracking::looks::Looks;
 use crate::tracking::observation::{Observation, Origin, Record};
 use crate::tracking::phalp::config::Config;
 use crate::tracking::tracker::Tracker;
@@ -151,7 +153,7 @@ impl Joints {
         let size = (frame.image.width as f32, frame.image.height as f32);
         let seen = people.iter().zip(sightings);
         let observations: Vec<Observation> = seen
-            .map(|(person, sighting)| observation(person, sighting))
+            .map(|(person, sighting)| observation(person, sighting, &frame.image))
             .collect();
         let records = self.tracker.update(frame.time_s, size, &observations);
         self.last
@@ -222,7 +224,7 @@ fn guess(last: &Person, record: &Record) -> Person {
 }
 
 /// The person in the tracker's terms: BlazePose's points, of which it uses those of the body.
-fn observation(person: &Person, sighting: &Sighting) -> Observation {
+fn observation(person: &Person, sighting: &Sighting, image: &Rgb8) -> Observation {
     let names = KeypointSet::Blazepose33.names();
     let mut keypoints = vec![[f32::NAN, f32::NAN, 0.0]; names.len()];
     let mut joints = vec![[f32::NAN; 3]; names.len()];
@@ -246,6 +248,7 @@ fn observation(person: &Person, sighting: &Sighting) -> Observation {
         // Whoever the detector, or the caller, lets through is believed.
         score: sighting.score.max(0.5),
         begins: person.source != Source::Recovered,
+        looks: Looks::seen(image, &keypoints),
         keypoints,
         joints,
     }

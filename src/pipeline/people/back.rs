@@ -73,7 +73,7 @@ impl Trace {
         let Some(pose) = self.find(look, time_s).await? else {
             return Ok(self.miss(frame));
         };
-        let seen = observation(&pose, false);
+        let seen = observation(&pose, false, look.image);
         if self.is_somebody_else(index, &seen) {
             return Ok(Back::End);
         }

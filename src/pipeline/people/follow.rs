@@ -24,6 +24,7 @@ use crate::pipeline::past::{Past, Told};
 use crate::pipeline::perception::{Blind, FrameView};
 use crate::pipeline::result::{Person, Source};
 use crate::tracking::config::TrackerConfig;
+use crate::tracking::looks::Looks;
 use crate::tracking::observation::{Observation, Origin, Record};
 use crate::tracking::tracker::Tracker;
 
@@ -166,8 +167,10 @@ impl Clip {
             found.retain(|p| p.found != Found::Detected || p.trunk_in(size) >= MIN_TRUNK_IN_PHOTO);
         }
         let people = select::people(found, enough, max_persons);
-        let observations: Vec<Observation> =
-            people.iter().map(|p| observation(p, self.photo)).collect();
+        let observations: Vec<Observation> = people
+            .iter()
+            .map(|p| observation(p, self.photo, look.image))
+            .collect();
         let records = self.tracker.update(frame.time_s, size, &observations);
         let place = Blind {
             time_s: frame.time_s,
@@ -443,9 +446,10 @@ async fn followed(look: &Looker<'_>, places: Vec<(Found, Roi)>) -> Result<Vec<Po
 
 /// In a photo there is nothing to wait for, and in a box of the caller's nothing to doubt: who is
 /// found is believed.
-pub(super) fn observation(pose: &Pose, photo: bool) -> Observation {
+pub(super) fn observation(pose: &Pose, photo: bool, image: &Rgb8) -> Observation {
     let sure = photo || pose.found == Found::Given;
     let votes = if pose.votes > 1 { 1.0 } else { select::ALONE };
+    let points = pose.points();
     Observation {
         bbox: pose.bbox(),
         // In the tracker's measure, where a half is enough to be believed at once.
@@ -453,7 +457,8 @@ pub(super) fn observation(pose: &Pose, photo: bool) -> Observation {
             .max(if sure { 0.5 } else { 0.0 })
             .min(1.0),
         begins: true,
-        keypoints: pose.points(),
+        looks: Looks::seen(image, &points),
+        keypoints: points,
         joints: pose.landmarks.world.to_vec(),
     }
 }
