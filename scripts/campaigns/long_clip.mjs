@@ -23,7 +23,7 @@ const { values } = parseArgs({
 const [frames, every, withPeople] = ['frames', 'every', 'with-people'].map((n) => Number(values[n]))
 const CALL = 200
 const ALLOWED = 1.05
-const [WIDTH, HEIGHT] = [320, 180]
+const [WIDTH, HEIGHT] = [640, 360]
 const PHOTO = fileURLToPath(new URL('../../examples/sample.jpg', import.meta.url))
 const megabytes = (bytes) => (bytes / 2 ** 20).toFixed(0).padStart(6)
 
@@ -40,10 +40,12 @@ const engine = await createEngine({
   model: 'blazepose',
   blazepose: { variant: 'fast', tileScales: [], searchEvery: 0, watch: false },
 })
-const [alone] = await engine.processFrames(
+const finder = await createEngine({ model: 'blazepose' })
+const [alone] = await finder.processFrames(
   [{ frameNumber: 0, pixels: photo, width: WIDTH, height: HEIGHT }],
   { tracking: false },
 )
+await finder.close()
 const boxes = alone.persons.map(({ box }) => [...box])
 let clip = engine.openClip()
 let [baseline, highest, people] = [0, 0, 0]
