@@ -187,6 +187,7 @@ fn read_result(result: Value) -> Result<FrameResult, EngineError> {
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
         error: None,
     })
 }

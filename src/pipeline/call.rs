@@ -391,6 +391,7 @@ impl<P: Perception> Call<P> {
             processing_time_ms: timings.iter().map(|(_, ms)| ms).sum(),
             timings,
             model_version: self.core.version().to_owned(),
+            depth: None,
             error,
         })
     }
@@ -431,6 +432,7 @@ impl<P: Perception> Call<P> {
             processing_time_ms: 0.0,
             timings: Vec::new(),
             model_version: self.core.version().to_owned(),
+            depth: None,
             error: Some((why.code, why.message)),
         }
     }

@@ -79,6 +79,7 @@ fn frame(width: usize, height: usize, persons: Vec<Person>) -> (Rgb8, FrameResul
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
         error: None,
     };
     (image, result)

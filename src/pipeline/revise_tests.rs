@@ -35,6 +35,7 @@ fn result(number: u32, persons: Vec<Person>) -> FrameResult {
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
         error: None,
     }
 }

@@ -12,7 +12,7 @@ use super::error::{EngineError, SNAPSHOT};
 
 const MAGIC: [u8; 8] = *b"pose4d\x1a\n";
 /// Of the body's layout: to be raised with every change of what a clip remembers.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Before header and body.
 const HEAD: usize = 8 + 4 + 8 + 8 + 4;
 /// A header is names.
