@@ -1,0 +1,165 @@
+//! From a frame to the network's input: its size, OpenCV's bicubic resize, mean and deviation.
+//!
+//! Source: `midas/transforms.py` (`Resize`, `NormalizeImage`, `PrepareForNet`) as `hubconf.py`
+//! puts them together; OpenCV 4, `modules/imgproc/src/resize.cpp` (`interpolateCubic`).
+
+use super::kind::{Fit, Kind};
+use crate::imaging::pixels::Rgb8;
+
+/// Both sides of an input are multiples of it.
+const MULTIPLE: usize = 32;
+/// Inputs are at most so many times the network's square: what a panorama costs is bounded.
+const MOST_SQUARES: usize = 8;
+
+/// Why a frame of some size has no depth.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    #[error("the frame is empty: {width} x {height} pixels")]
+    Empty { width: usize, height: usize },
+    #[error(
+        "a frame of {width} x {height} pixels would be {side} pixels long and nothing across for {kind}; \
+         crop it to less than {most} times as long as wide"
+    )]
+    Thin {
+        width: usize,
+        height: usize,
+        side: usize,
+        most: usize,
+        kind: Kind,
+    },
+    #[error(
+        "a frame of {width} x {height} pixels would be an input of {to_width} x {to_height} for {kind}, \
+         which takes at most {most} pixels; crop it to a less extreme shape"
+    )]
+    Long {
+        width: usize,
+        height: usize,
+        to_width: usize,
+        to_height: usize,
+        most: usize,
+        kind: Kind,
+    },
+}
+
+/// Width and height of the input for a frame; `side` is that of the network's square.
+///
+/// `Resize.get_size`, in its order and precision.
+pub fn fit(kind: Kind, side: usize, width: usize, height: usize) -> Result<[usize; 2], SizeError> {
+    if width == 0 || height == 0 {
+        return Err(SizeError::Empty { width, height });
+    }
+    let (w, h, goal) = (width as f64, height as f64, side as f64);
+    let (by_width, by_height) = (goal / w, goal / h);
+    let scale = match kind.fit() {
+        Fit::UpperBound => by_width.min(by_height),
+        Fit::Minimal if (1.0 - by_width).abs() < (1.0 - by_height).abs() => by_width,
+        Fit::Minimal => by_height,
+    };
+    let whole = |x: f64| {
+        let steps = x / MULTIPLE as f64;
+        // NumPy rounds halves to even.
+        let near = steps.round_ties_even() * MULTIPLE as f64;
+        match kind.fit() {
+            Fit::UpperBound if near > goal => steps.floor() * MULTIPLE as f64,
+            _ => near,
+        }
+    };
+    let [to_width, to_height] = [whole(scale * w), whole(scale * h)].map(|x| x as usize);
+    let most = MOST_SQUARES * side * side;
+    match [to_width, to_height] {
+        [0, other] | [other, 0] => Err(SizeError::Thin {
+            width,
+            height,
+            side: other,
+            most: 2 * side / MULTIPLE,
+            kind,
+        }),
+        [a, b] if a.saturating_mul(b) > most => Err(SizeError::Long {
+            width,
+            height,
+            to_width,
+            to_height,
+            most,
+            kind,
+        }),
+        size => Ok(size),
+    }
+}
+
+/// `to[1]` rows of `to[0]` pixels of three numbers each, red first.
+pub fn pixels(kind: Kind, image: &Rgb8, to: [usize; 2]) -> Vec<f32> {
+    let [width, height] = to;
+    let [mean, deviation] = kind.statistics();
+    let scale = deviation.map(|d| (1.0 / (255.0 * d)) as f32);
+    let shift: [f32; 3] = std::array::from_fn(|c| (-mean[c] / deviation[c]) as f32);
+    let (columns, rows) = (taps(image.width, width), taps(image.height, height));
+    let mut values = Vec::with_capacity(3 * width * height);
+    // Rows of the source already brought to the width; four neighbours share most of them.
+    let mut narrowed: Vec<(usize, Vec<f32>)> = Vec::new();
+    for row in &rows {
+        narrowed.retain(|(index, _)| row.at.contains(index));
+        for index in row.at {
+            if !narrowed.iter().any(|(known, _)| *known == index) {
+                narrowed.push((index, narrow(image, index, &columns)));
+            }
+        }
+        let source = row.at.map(|index| {
+            let found = narrowed.iter().find(|(known, _)| *known == index);
+            found.map_or(&[][..], |(_, values)| values.as_slice())
+        });
+        let [a, b, c, d] = source;
+        let weights = row.weights;
+        let four = a.iter().zip(b).zip(c.iter().zip(d));
+        for (at, ((a, b), (c, d))) in four.enumerate() {
+            let sum = a * weights[0] + b * weights[1] + c * weights[2] + d * weights[3];
+            values.push(sum * scale[at % 3] + shift[at % 3]);
+        }
+    }
+    values
+}
+
+/// The four source places of one target place, and their weights.
+struct Taps {
+    at: [usize; 4],
+    weights: [f32; 4],
+}
+
+fn taps(from: usize, to: usize) -> Vec<Taps> {
+    let scale = from as f64 / to as f64;
+    let last = from as i64 - 1;
+    let one = |index: usize| {
+        let place = ((index as f64 + 0.5) * scale - 0.5) as f32;
+        let first = place.floor();
+        Taps {
+            at: std::array::from_fn(|k| (first as i64 + k as i64 - 1).clamp(0, last) as usize),
+            weights: cubic(place - first),
+        }
+    };
+    (0..to).map(one).collect()
+}
+
+/// OpenCV's kernel (a = -0.75) at the four places around `x` beyond the second.
+fn cubic(x: f32) -> [f32; 4] {
+    const A: f32 = -0.75;
+    let outer = ((A * (x + 1.0) - 5.0 * A) * (x + 1.0) + 8.0 * A) * (x + 1.0) - 4.0 * A;
+    let inner = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let (left, right) = (inner(x), inner(1.0 - x));
+    [outer, left, right, 1.0 - outer - left - right]
+}
+
+/// Row `index` of the image at the target's width.
+fn narrow(image: &Rgb8, index: usize, columns: &[Taps]) -> Vec<f32> {
+    let length = 3 * image.width;
+    let row = &image.data[index * length..][..length];
+    let mut values = Vec::with_capacity(3 * columns.len());
+    for Taps { at, weights } in columns {
+        let mut sum = [0.0_f32; 3];
+        for (&at, &weight) in at.iter().zip(weights) {
+            for (sum, &value) in sum.iter_mut().zip(&row[3 * at..][..3]) {
+                *sum += f32::from(value) * weight;
+            }
+        }
+        values.extend(sum);
+    }
+    values
+}
