@@ -135,6 +135,7 @@ pub fn mesh_result(people: u32) -> PoseResult {
         timings: vec![("decode", 0.0)],
         model_version: "made up".into(),
         depth: None,
+        depth_error: None,
         error: None,
     })
 }

@@ -188,6 +188,7 @@ fn read_result(result: Value) -> Result<FrameResult, EngineError> {
         timings: Vec::new(),
         model_version: String::new(),
         depth: None,
+        depth_error: None,
         error: None,
     })
 }

@@ -80,6 +80,7 @@ fn frame(width: usize, height: usize, persons: Vec<Person>) -> (Rgb8, FrameResul
         timings: Vec::new(),
         model_version: String::new(),
         depth: None,
+        depth_error: None,
         error: None,
     };
     (image, result)

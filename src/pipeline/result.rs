@@ -219,6 +219,9 @@ pub struct FrameResult {
     pub model_version: String,
     /// Where it was asked for and the frame could be read.
     pub depth: Option<FrameDepth>,
+    /// Why there is none, of a frame that is good otherwise: stable code and message.
+    #[serde(with = "words::coded")]
+    pub depth_error: Option<(Word, String)>,
     /// A bad frame is data: stable code and message.
     #[serde(with = "words::coded")]
     pub error: Option<(Word, String)>,

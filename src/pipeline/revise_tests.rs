@@ -36,6 +36,7 @@ fn result(number: u32, persons: Vec<Person>) -> FrameResult {
         timings: Vec::new(),
         model_version: String::new(),
         depth: None,
+        depth_error: None,
         error: None,
     }
 }

@@ -1,8 +1,13 @@
-//! Depth maps: networks of the MiDaS family at their desk, frames through them, and people in them.
+//! Depth maps: networks of the MiDaS family at their desks, frames through them, and people in them.
 
-pub mod body;
+mod body;
+pub(super) mod estimate;
 pub mod fit;
 pub mod map;
-pub mod people;
+pub mod model;
+mod network;
+mod people;
+mod room;
 #[cfg(test)]
 mod scene;
+pub mod stand;

@@ -1,7 +1,7 @@
 //! 4D-Humans as the engine runs it: detector, HMR2 with its SMPL body, ViTPose, identities.
 
-mod bell;
-mod desk;
+pub(super) mod bell;
+pub(super) mod desk;
 mod fault;
 pub mod files;
 mod follow;
@@ -12,5 +12,5 @@ mod opening;
 pub mod perception;
 mod person;
 mod phalp;
-mod post;
+pub(super) mod post;
 pub mod trial;

@@ -3,6 +3,7 @@
 use crate::checkpoint::dtype::DType;
 
 use super::sizes::Network;
+use crate::models::midas::Kind;
 
 const MB: u64 = 1 << 20;
 
@@ -50,6 +51,10 @@ pub fn working_set(network: Network, precision: DType) -> WorkingSet {
         (Network::VitPose, false) => (48, 36),
         (Network::Phalp, true) => (47, 0),
         (Network::Phalp, false) => (50, 0),
+        (Network::Depth(Kind::DptLarge), _) => (300, 300),
+        (Network::Depth(Kind::DptHybrid), _) => (300, 300),
+        (Network::Depth(Kind::MidasV21), _) => (300, 300),
+        (Network::Depth(Kind::MidasSmall), _) => (100, 100),
     };
     WorkingSet {
         fixed: fixed * MB,
