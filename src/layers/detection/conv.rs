@@ -59,14 +59,20 @@ impl Conv {
         };
         let [out, inputs, height, width] = shape;
         let groups = in_channels / inputs.max(1);
-        let mut weight = own.get("weight", &shape)?;
+        let norm_weights = weights.sub(norm);
+        let folds = norm_weights.contains("running_mean");
+        // What is folded is rounded once, afterwards.
+        let get = |name: &str, shape: &[i64]| match folds {
+            true => own.get_in(name, shape, DType::F32),
+            false => own.get(name, shape),
+        };
+        let mut weight = get("weight", &shape)?;
         let mut bias = match own.contains("bias") {
-            true => Some(own.get("bias", &[out])?),
+            true => Some(get("bias", &[out])?),
             false => None,
         };
-        let norm_weights = weights.sub(norm);
         let mut layer = None;
-        if norm_weights.contains("running_mean") {
+        if folds {
             let (folded, shift) = fold(&norm_weights, &weight, bias.as_deref(), BATCH_EPS)?;
             (weight, bias) = (folded, Some(shift));
         } else if norm_weights.contains("weight") {
@@ -176,17 +182,18 @@ pub fn channel_norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor
         .f_permute([0, 3, 1, 2])
 }
 
-/// Weights and bias that do convolution and the batch normalisation `norm` in one.
+/// Weights and bias, in the working precision, that do convolution and the batch normalisation
+/// `norm` in one.
 pub fn fold(
     norm: &Weights,
     weight: &Tensor,
     bias: Option<&Tensor>,
     eps: f64,
 ) -> Result<(Param, Param), WeightsError> {
-    let (kind, out) = (weight.f_kind()?, weight.size4()?.0);
+    let (kind, out) = (norm.kind(), weight.size4()?.0);
     let wide = |t: &Tensor| t.f_to_kind(Kind::Double);
     let get = |part: &str| -> Result<Tensor, WeightsError> {
-        let param = norm.get(part, &[out])?;
+        let param = norm.get_in(part, &[out], DType::F32)?;
         Ok(wide(&param)?)
     };
     if norm.contains("num_batches_tracked") {

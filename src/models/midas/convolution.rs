@@ -1,10 +1,11 @@
 //! Convolutions in TensorFlow's way: what lies beyond the map is split so that the larger half is
 //! below and right.
 //!
-//! Source: timm 0.6.12 `StdConv2dSame`, gen-efficientnet-pytorch 1.0.2 `Conv2dSame`.
+//! Source: timm 0.6.13 `StdConv2dSame`, gen-efficientnet-pytorch 1.0.2 `Conv2dSame`.
 
 use tch::{Kind, TchError, Tensor};
 
+use crate::checkpoint::dtype::DType;
 use crate::layers::detection::conv::{channels_last, fold};
 use crate::layers::linear::Linear;
 use crate::layers::onednn::{self, Then, Window};
@@ -61,14 +62,15 @@ impl Convolution {
             _ => [0, in_channels, 1, 1],
         };
         let [out, inputs, side, width] = shape;
-        let weight = own.get("weight", &shape)?;
-        let kind = weight.f_kind()?;
+        // What is multiplied into them is rounded once, afterwards.
+        let weight = own.get_in("weight", &shape, DType::F32)?;
+        let kind = weights.kind();
         let (weight, bias) = match norm {
             Norm::Batch(norm, eps) => {
                 let (weight, bias) = fold(&weights.sub(norm), &weight, None, eps)?;
                 (weight, Some(bias))
             }
-            Norm::Standardised => (standardised(&weight)?, None),
+            Norm::Standardised => (standardised(&weight, kind)?, None),
         };
         let groups = in_channels / inputs.max(1);
         let kernel = if side * width == 1 && stride == 1 && groups == 1 {
@@ -164,8 +166,7 @@ impl Convolution {
 }
 
 /// The weights of every output with mean 0 and variance 1.
-fn standardised(weight: &Tensor) -> Result<Param, WeightsError> {
-    let kind = weight.f_kind()?;
+fn standardised(weight: &Tensor, kind: Kind) -> Result<Param, WeightsError> {
     let shape = weight.size();
     let rows = weight.f_to_kind(Kind::Double)?.f_reshape([shape[0], -1])?;
     let centred = rows.f_sub(&rows.f_mean_dim([1].as_slice(), true, None)?)?;

@@ -1,6 +1,6 @@
 //! DPT-Hybrid's trunk: a ResNet-50 with standardised weights, and a transformer on its last map.
 //!
-//! Source: `midas/backbones/vit.py` (`_make_vit_b_rn50_backbone`), timm 0.6.12
+//! Source: `midas/backbones/vit.py` (`_make_vit_b_rn50_backbone`), timm 0.6.13
 //! `vit_base_r50_s16_384`: `ResNetV2` without pre-activation.
 
 use tch::{Kind, TchError, Tensor};

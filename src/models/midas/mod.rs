@@ -18,5 +18,5 @@ mod transformer;
 
 pub use input::SizeError;
 pub use kind::Kind;
-pub use model::{DepthError, DepthMap, Midas, Settings, Stages};
+pub use model::{DepthError, DepthMap, Midas, Settings, Stages, enlarge};
 pub use transformer::Readout;
