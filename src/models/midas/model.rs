@@ -6,8 +6,11 @@ use tch::{Device, TchError, Tensor};
 
 use super::decoder::{Decoder, Flavour};
 use super::dpt::{Dpt, PATCH};
+use super::efficientnet::EfficientNet;
+use super::hybrid::Hybrid;
 use super::input::{self, SizeError};
 use super::kind::Kind;
+use super::resnext::ResNext;
 use super::transformer::{Readout, Size};
 use crate::checkpoint::dtype::DType;
 use crate::checkpoint::report::{LoadReport, Tolerance};
@@ -105,6 +108,29 @@ pub struct Midas {
 
 enum Trunk {
     Dpt(Dpt),
+    Hybrid(Hybrid),
+    ResNext(ResNext),
+    EfficientNet(EfficientNet),
+}
+
+impl Trunk {
+    fn channels(&self) -> [i64; 4] {
+        match self {
+            Self::Dpt(trunk) => trunk.channels,
+            Self::Hybrid(trunk) => trunk.channels,
+            Self::ResNext(trunk) => trunk.channels(),
+            Self::EfficientNet(trunk) => trunk.channels(),
+        }
+    }
+
+    fn forward(&self, image: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        match self {
+            Self::Dpt(trunk) => trunk.forward(image),
+            Self::Hybrid(trunk) => trunk.forward(image),
+            Self::ResNext(trunk) => trunk.forward(image),
+            Self::EfficientNet(trunk) => trunk.forward(image),
+        }
+    }
 }
 
 /// Everything on the way to the result, for comparison with the original.
@@ -131,18 +157,13 @@ impl Midas {
         let weights = Weights::open_unmapped(path, options)?;
         check(&weights, kind)?;
         let pretrained = weights.sub("pretrained");
-        let (trunk, channels, side) = match kind {
-            Kind::DptLarge => {
-                let (dpt, side) = dpt(&pretrained, settings)?;
-                let channels = dpt.channels;
-                (Trunk::Dpt(dpt), channels, side)
-            }
-            _ => {
-                return Err(ModelError::Unfit(format!(
-                    "{}: {kind} is not built yet",
-                    path.display()
-                )));
-            }
+        let (trunk, side) = match kind {
+            Kind::DptLarge | Kind::DptHybrid => transformer(&pretrained, kind, settings)?,
+            Kind::MidasV21 => (Trunk::ResNext(ResNext::load(&pretrained)?), kind.side()),
+            Kind::MidasSmall => (
+                Trunk::EfficientNet(EfficientNet::load(&pretrained)?),
+                kind.side(),
+            ),
         };
         let flavour = Flavour {
             rectified: kind == Kind::MidasV21,
@@ -150,8 +171,8 @@ impl Midas {
         };
         let model = Self {
             kind,
+            decoder: Decoder::load(&weights.sub("scratch"), trunk.channels(), flavour)?,
             trunk,
-            decoder: Decoder::load(&weights.sub("scratch"), channels, flavour)?,
             side: settings.side.unwrap_or(side),
             device: settings.device,
         };
@@ -241,10 +262,9 @@ impl Midas {
 
     fn layers(&self, batch: &Tensor) -> Result<[Tensor; 4], TchError> {
         let batch = batch.f_to_device(self.device)?;
-        let maps = match &self.trunk {
-            Trunk::Dpt(dpt) => dpt.forward(&batch)?,
-        };
-        maps.try_into()
+        self.trunk
+            .forward(&batch)?
+            .try_into()
             .map_err(|maps: Vec<Tensor>| TchError::Shape(format!("{} maps, not four", maps.len())))
     }
 }
@@ -264,25 +284,38 @@ pub fn enlarge(map: &Tensor, image: &Rgb8) -> Result<DepthMap, TchError> {
     })
 }
 
-fn dpt(weights: &Weights, settings: Settings) -> Result<(Dpt, usize), ModelError> {
+/// A trunk with a transformer, and the side of the square its positions are for.
+fn transformer(
+    weights: &Weights,
+    kind: Kind,
+    settings: Settings,
+) -> Result<(Trunk, usize), ModelError> {
     let model = weights.sub("model");
     let wrong = |what: String| ModelError::Unfit(format!("{}: {what}", weights.path().display()));
     let size = Size::found(&model, settings.heads).map_err(wrong)?;
     let depth = size.depth as usize;
-    let hooks = settings
-        .hooks
-        .unwrap_or(std::array::from_fn(|i| ((i + 1) * depth / 4).max(1) - 1));
-    if hooks.iter().any(|&hook| hook >= depth) || !hooks.is_sorted() {
+    let quarters = std::array::from_fn(|i| ((i + 1) * depth / 4).max(1) - 1);
+    let hooks = settings.hooks.unwrap_or(quarters);
+    let counted = match kind {
+        Kind::DptHybrid => &hooks[2..],
+        _ => &hooks[..],
+    };
+    if counted.iter().any(|&hook| hook >= depth) || !counted.is_sorted() {
         return Err(wrong(format!("hooks {hooks:?} in {depth} blocks")));
     }
-    let readout = settings.readout.unwrap_or_else(|| {
-        match weights.contains("act_postprocess4.0.project.0.weight") {
-            true => Readout::Project,
-            false => Readout::Ignore,
+    let projects = weights.contains("act_postprocess4.0.project.0.weight");
+    let usual = match projects {
+        true => Readout::Project,
+        false => Readout::Ignore,
+    };
+    let readout = settings.readout.unwrap_or(usual);
+    let trunk = match kind {
+        Kind::DptHybrid => {
+            Trunk::Hybrid(Hybrid::load(weights, size, readout, [hooks[2], hooks[3]])?)
         }
-    });
-    let side = (size.side * PATCH) as usize;
-    Ok((Dpt::load(weights, size, readout, hooks)?, side))
+        _ => Trunk::Dpt(Dpt::load(weights, size, readout, hooks)?),
+    };
+    Ok((trunk, (size.side * PATCH) as usize))
 }
 
 /// Told here, a wrong file is one clear sentence instead of hundreds of tensors.
