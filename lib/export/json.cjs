@@ -52,6 +52,7 @@ function plainPerson(person) {
     ...(person.camera && { camera: plainCamera(person.camera) }),
     ...(person.boxSource && { boxSource: person.boxSource }),
     ...(person.keypointSource && { keypointSource: person.keypointSource }),
+    ...(person.depth && { depthOrder: person.depthOrder, depth: { ...person.depth } }),
   }
 }
 
@@ -67,6 +68,11 @@ function plainFrame(result, { file, timestampMs } = {}) {
     frameWidth: result.frameWidth,
     frameHeight: result.frameHeight,
     persons: result.persons.map(plainPerson),
+    ...(result.depth && { depth: result.depth }),
+    ...(result.depthErrorCode && {
+      depthErrorCode: result.depthErrorCode,
+      depthError: result.depthError,
+    }),
     processingTimeMs: rounded(result.processingTimeMs, PIXEL_DIGITS),
     timings: plainAngles(result.timings ?? {}),
     ...(result.errorCode && { errorCode: result.errorCode, error: result.error }),

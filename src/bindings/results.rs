@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
+use super::depth::{FrameDepth, PersonDepth};
 use super::shared::Shared;
 use crate::pipeline::result;
 
@@ -115,6 +116,10 @@ pub struct Person {
     pub smpl: Option<Smpl>,
     /// Of 4D-Humans, for everybody seen in this frame, unless `mesh: false`.
     pub mesh: Option<Mesh>,
+    /// With `depth: true`, of everybody seen in this frame: 0 is nearest to the camera.
+    pub depth_order: Option<u32>,
+    /// With `depth: true`, of everybody seen in this frame.
+    pub depth: Option<PersonDepth>,
 }
 
 /// Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
@@ -150,6 +155,12 @@ pub struct PoseResult {
     /// The same per stage, milliseconds.
     pub timings: IndexMap<String, f64>,
     pub model_version: String,
+    /// With `depth: true`.
+    pub depth: Option<FrameDepth>,
+    /// Why a frame that is good otherwise has no depth, and what to do.
+    pub depth_error: Option<String>,
+    /// Stable code, `ERR_POSE4D_…`.
+    pub depth_error_code: Option<String>,
     /// What is wrong with this frame, and what to do.
     pub error: Option<String>,
     /// Stable code, `ERR_POSE4D_…`.
@@ -231,6 +242,8 @@ impl From<result::Person> for Person {
             box_source: person.box_source.map(result::BoxSource::as_str),
             keypoint_source: person.keypoint_source.map(result::KeypointSource::as_str),
             smpl: person.smpl.map(Into::into),
+            depth_order: person.depth.map(|depth| depth.order),
+            depth: person.depth.map(Into::into),
             mesh: person.vertices.map(|vertices| Mesh {
                 vertices: Float32Array::new(vertices),
             }),
@@ -249,6 +262,10 @@ impl From<result::FrameResult> for PoseResult {
         let tracking_confidence = first.map(|p| p.tracking_confidence.into());
         let (error_code, error) = frame
             .error
+            .map(|(code, message)| (code.to_owned(), message))
+            .unzip();
+        let (depth_error_code, depth_error) = frame
+            .depth_error
             .map(|(code, message)| (code.to_owned(), message))
             .unzip();
         let persons: Vec<Person> = frame.persons.into_iter().map(Into::into).collect();
@@ -272,6 +289,9 @@ impl From<result::FrameResult> for PoseResult {
                 .map(|(n, ms)| ((*n).to_owned(), *ms))
                 .collect(),
             model_version: frame.model_version,
+            depth: frame.depth.map(Into::into),
+            depth_error,
+            depth_error_code,
             error,
             error_code,
         }

@@ -55,10 +55,11 @@ pub enum DetectorChoice {
 }
 
 /// The type that networks compute in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Precision {
     /// bf16 where the processor multiplies it natively, or on a card; else fp32.
+    #[default]
     Auto,
     Fp32,
     Bf16,
@@ -212,6 +213,8 @@ impl Default for HumansConfig {
 pub struct DepthConfig {
     /// Where a call does not say.
     pub model: DepthModel,
+    /// `Auto`: the engine's, and where that is left open what suits the device.
+    pub precision: Precision,
     /// Frames in one run, at most; 0: what suits the device.
     pub batch_size: usize,
     /// Attention heads of a DPT file whose width no released one has.

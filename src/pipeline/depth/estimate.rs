@@ -68,7 +68,7 @@ impl DepthResult {
 
 /// One result per frame, in the order given. `Err` where the network cannot be had, or the call is
 /// no longer wanted.
-pub async fn estimate<P: Perception>(
+pub(in crate::pipeline) async fn estimate<P: Perception>(
     core: Arc<Core<P>>,
     ctl: JobControl,
     frames: Vec<FrameInput>,
@@ -180,7 +180,7 @@ pub async fn map_of(
 }
 
 /// Where a map has the people of its frame; work for a worker.
-pub async fn people<P: Perception>(
+pub(in crate::pipeline) async fn people<P: Perception>(
     core: &Core<P>,
     ctl: &JobControl,
     map: DepthMap,

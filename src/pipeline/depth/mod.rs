@@ -1,7 +1,7 @@
 //! Depth maps: networks of the MiDaS family at their desks, frames through them, and people in them.
 
 mod body;
-pub(super) mod estimate;
+pub mod estimate;
 pub mod fit;
 pub mod map;
 pub mod model;

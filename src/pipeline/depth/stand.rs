@@ -50,11 +50,11 @@ impl Settings {
         Self {
             cache_dir: config.cache_dir.clone(),
             device: config.device.clone(),
-            precision: match config.precision {
-                Precision::Auto => None,
-                Precision::Fp32 => Some(DType::F32),
-                Precision::Bf16 => Some(DType::BF16),
-                Precision::Fp16 => Some(DType::F16),
+            precision: match (config.depth.precision, config.precision) {
+                (Precision::Auto, Precision::Auto) => None,
+                (Precision::Fp32, _) | (Precision::Auto, Precision::Fp32) => Some(DType::F32),
+                (Precision::Bf16, _) | (Precision::Auto, Precision::Bf16) => Some(DType::BF16),
+                (Precision::Fp16, _) | (Precision::Auto, Precision::Fp16) => Some(DType::F16),
             },
             memory_budget: config
                 .memory_budget_mb

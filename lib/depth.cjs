@@ -1,0 +1,49 @@
+'use strict'
+// Depth of frames: a call, and frames that come one by one.
+
+const { call, split } = require('./call.cjs')
+const { invalid } = require('./errors.cjs')
+
+/** Maps in memory at a time where the caller does not say: one at work, others decoded or taken. */
+const USUAL = 4
+
+/** One result per frame, in the order given. */
+function estimateDepth(nativeEngine, frames, options) {
+  return call(options, (job, rest) => nativeEngine.estimateDepth(job, frames, rest))
+}
+
+function checkInFlight(maxInFlight) {
+  if (maxInFlight === undefined) return USUAL
+  if (Number.isSafeInteger(maxInFlight) && maxInFlight >= 1) return maxInFlight
+  throw invalid(`options.maxInFlight must be a whole number, 1 or more, but is ${maxInFlight}`)
+}
+
+/** Frames as calls of one each, so many on their way at once; results in their order. */
+async function* streamDepth(nativeEngine, frames, options) {
+  const { signal, timeoutMs, rest } = split(options)
+  const { maxInFlight, ...settings } = rest
+  const limit = checkInFlight(maxInFlight)
+  if (typeof frames === 'string' || !(frames?.[Symbol.asyncIterator] ?? frames?.[Symbol.iterator]))
+    throw invalid('streamDepth() takes an AsyncIterable or an Iterable of frames')
+  const stop = new AbortController()
+  const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+  const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs
+  const waiting = []
+  const next = async () => (await waiting.shift())[0]
+  try {
+    for await (const frame of frames) {
+      // What is left of the time; a call that is out of it says so itself.
+      const left = deadline && { timeoutMs: Math.max(deadline - performance.now(), 0) }
+      const estimated = estimateDepth(nativeEngine, [frame], { ...settings, ...left, signal: both })
+      // It is awaited in its turn; until then nobody may call it unhandled.
+      estimated.catch(() => {})
+      waiting.push(estimated)
+      if (waiting.length >= limit) yield await next()
+    }
+    while (waiting.length > 0) yield await next()
+  } finally {
+    stop.abort()
+  }
+}
+
+module.exports = { estimateDepth, streamDepth }
