@@ -11,3 +11,4 @@ mod room;
 #[cfg(test)]
 mod scene;
 pub mod stand;
+pub mod trial;

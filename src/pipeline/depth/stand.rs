@@ -1,7 +1,7 @@
 //! An engine's depth networks: each loaded when it is first asked for, kept, and shared by all calls.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tch::Device;
 use tokio::sync::OnceCell;
 
 use super::model::{self, DepthModel};
-use super::room::{self, Wish};
+use super::room::{self, Place, Wish};
 use crate::checkpoint::dtype::DType;
 use crate::models::midas::{self, Midas};
 use crate::pipeline::config::{EngineConfig, Precision};
@@ -63,6 +63,38 @@ impl Settings {
             batch: config.depth.batch_size,
             heads: config.depth.heads.map(i64::from),
             files: config.depth.files.clone(),
+        }
+    }
+}
+
+impl Settings {
+    /// How the network of that file is loaded, if there is memory for it.
+    pub fn place(&self, model: DepthModel, path: &Path) -> Result<Place, EngineError> {
+        let named = match self.device.as_str() {
+            "" => "auto",
+            name => name,
+        };
+        let device = device(named, fastest())?;
+        let wish = Wish {
+            device,
+            precision: match self.precision {
+                Some(precision) => Asked::Fixed(precision),
+                None => Asked::Auto(usual_precision(device)),
+            },
+            batch: match (self.batch, device) {
+                (0, Device::Cpu) => 1,
+                (0, _) => BATCH_CARD,
+                (batch, _) => batch,
+            },
+            frame_bytes: FRAME * (worker_count(self.threads) as u64 + 9),
+        };
+        room::find(model.0, path, wish, self.memory_budget)
+    }
+
+    pub fn network(&self, place: Place) -> midas::Settings {
+        midas::Settings {
+            heads: self.heads,
+            ..midas::Settings::new(place.precision, place.device, worker_count(self.threads))
         }
     }
 }
@@ -141,30 +173,8 @@ impl Stand {
         let settings = &self.0.settings;
         let store = model::store(settings.cache_dir.as_ref())?;
         let path = model::find(&store, model, &settings.files)?;
-        let named = match settings.device.as_str() {
-            "" => "auto",
-            name => name,
-        };
-        let device = device(named, fastest())?;
-        let threads = worker_count(settings.threads);
-        let wish = Wish {
-            device,
-            precision: match settings.precision {
-                Some(precision) => Asked::Fixed(precision),
-                None => Asked::Auto(usual_precision(device)),
-            },
-            batch: match (settings.batch, device) {
-                (0, Device::Cpu) => 1,
-                (0, _) => BATCH_CARD,
-                (batch, _) => batch,
-            },
-            frame_bytes: FRAME * (threads as u64 + 9),
-        };
-        let place = room::find(model.0, &path, wish, settings.memory_budget)?;
-        let network = midas::Settings {
-            heads: settings.heads,
-            ..midas::Settings::new(place.precision, place.device, threads)
-        };
+        let place = settings.place(model, &path)?;
+        let network = settings.network(place);
         let bell: Arc<Bell> = Arc::default();
         let counter = Arc::new(Counter::new(Arc::clone(&bell)));
         let account = Arc::new(Account::new(
@@ -190,7 +200,7 @@ impl Stand {
         let open = Arc::new(Open {
             counter,
             account,
-            desk: Desk::start(place.device, threads, bell, posts)?,
+            desk: Desk::start(place.device, network.threads, bell, posts)?,
         });
         self.0.opened().push(Arc::clone(&open));
         // The engine was closed meanwhile: whoever closed it did not see this one.
