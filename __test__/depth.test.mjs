@@ -43,8 +43,14 @@ test('N frames in, N maps out, each of its frame’s size, in the order given', 
     assert.ok(depth instanceof Float32Array)
     assert.equal(depth.length, width * height)
     assert.ok(depth.every(Number.isFinite))
-    assert.equal(range.min, depth.reduce((a, b) => Math.min(a, b)))
-    assert.equal(range.max, depth.reduce((a, b) => Math.max(a, b)))
+    assert.equal(
+      range.min,
+      depth.reduce((a, b) => Math.min(a, b)),
+    )
+    assert.equal(
+      range.max,
+      depth.reduce((a, b) => Math.max(a, b)),
+    )
     assert.ok(range.max > range.min)
     assert.equal(model, 'MiDaS_small')
     assert.deepEqual(Object.keys(timings), ['decode', 'depth'])
@@ -325,7 +331,10 @@ test('depth: true in clips, streams and snapshots; a frame too narrow for it kee
   const results = await clip.processFrames(frames.slice(0, 2))
   const snapshot = await clip.snapshot()
   const resumed = engine.openClip({ snapshot })
-  const rest = [await clip.processFrames(frames.slice(2)), await resumed.processFrames(frames.slice(2))]
+  const rest = [
+    await clip.processFrames(frames.slice(2)),
+    await resumed.processFrames(frames.slice(2)),
+  ]
   assert.deepEqual(rest[0][0].depth, rest[1][0].depth)
   const streamed = []
   for await (const result of engine.stream(frames, options)) streamed.push(result)

@@ -50,7 +50,11 @@ export const depth_ = {
     device: { type: 'string', value: 'name', text: 'auto, cpu, cuda, cuda:N' },
     threads: { type: 'string', value: 'n', text: 'worker threads (default: all cores)' },
     every: { type: 'string', value: 'n', text: 'take every nth frame of a video' },
-    start: { type: 'string', value: 'time', text: 'start of the part of a video: seconds or [h:]mm:ss' },
+    start: {
+      type: 'string',
+      value: 'time',
+      text: 'start of the part of a video: seconds or [h:]mm:ss',
+    },
     end: { type: 'string', value: 'time', text: 'its end' },
     fps: { type: 'string', value: 'n', text: 'take at most n frames a second of a video' },
     json: { type: 'boolean', text: 'print the summary as JSON' },
@@ -142,11 +146,16 @@ async function videoFrames({ path, name }, settings, signal) {
   return {
     total: probe.expectedFrames(video, settings),
     async *frames() {
-      for await (const { frameNumber, timestampMs, width, height, pixels, problem } of reader.frames()) {
+      for await (const {
+        frameNumber,
+        timestampMs,
+        width,
+        height,
+        pixels,
+        problem,
+      } of reader.frames()) {
         known.set(frameNumber, { timestampMs, problem })
-        yield problem
-          ? { frameNumber, image: NOTHING }
-          : { frameNumber, width, height, pixels }
+        yield problem ? { frameNumber, image: NOTHING } : { frameNumber, width, height, pixels }
       }
       if (reader.ending) throw reader.ending
     },
@@ -165,7 +174,9 @@ async function write(result, { folder, formats, source }) {
   const { frameNumber, width, height, range, errorCode, error } = result
   const line = { frameNumber, ...about, width, height }
   if (errorCode) {
-    const told = problem ? { errorCode: 'ERR_POSE4D_VIDEO_FRAME', error: problem } : { errorCode, error }
+    const told = problem
+      ? { errorCode: 'ERR_POSE4D_VIDEO_FRAME', error: problem }
+      : { errorCode, error }
     return { ...line, ...told }
   }
   const written = []
@@ -203,7 +214,9 @@ async function run(
         if (line.errorCode) {
           done.failed += 1
           progress.clear()
-          stderr.write(`${line.file ?? `frame ${line.frameNumber}`}: ${line.error} (${line.errorCode})\n`)
+          stderr.write(
+            `${line.file ?? `frame ${line.frameNumber}`}: ${line.error} (${line.errorCode})\n`,
+          )
         }
         progress.tick({ failed: Boolean(line.errorCode) })
       }

@@ -18,31 +18,43 @@ function checkInFlight(maxInFlight) {
   throw invalid(`options.maxInFlight must be a whole number, 1 or more, but is ${maxInFlight}`)
 }
 
+async function* iteratorOf(frames) {
+  if (typeof frames === 'string' || !(frames?.[Symbol.asyncIterator] ?? frames?.[Symbol.iterator]))
+    throw invalid('streamDepth() takes an AsyncIterable or an Iterable of frames')
+  yield* frames
+}
+
 /** Frames as calls of one each, so many on their way at once; results in their order. */
 async function* streamDepth(nativeEngine, frames, options) {
   const { signal, timeoutMs, rest } = split(options)
   const { maxInFlight, ...settings } = rest
   const limit = checkInFlight(maxInFlight)
-  if (typeof frames === 'string' || !(frames?.[Symbol.asyncIterator] ?? frames?.[Symbol.iterator]))
-    throw invalid('streamDepth() takes an AsyncIterable or an Iterable of frames')
+  const source = iteratorOf(frames)
   const stop = new AbortController()
   const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
   const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs
   const waiting = []
   const next = async () => (await waiting.shift())[0]
+  let failed
   try {
-    for await (const frame of frames) {
+    for (;;) {
+      // What was begun before the source failed is answered first.
+      const { done, value, error } = await source.next().catch((error) => ({ done: true, error }))
+      failed = error && { error }
+      if (done) break
       // What is left of the time; a call that is out of it says so itself.
       const left = deadline && { timeoutMs: Math.max(deadline - performance.now(), 0) }
-      const estimated = estimateDepth(nativeEngine, [frame], { ...settings, ...left, signal: both })
+      const estimated = estimateDepth(nativeEngine, [value], { ...settings, ...left, signal: both })
       // It is awaited in its turn; until then nobody may call it unhandled.
       estimated.catch(() => {})
       waiting.push(estimated)
       if (waiting.length >= limit) yield await next()
     }
     while (waiting.length > 0) yield await next()
+    if (failed) throw failed.error
   } finally {
     stop.abort()
+    await source.return()
   }
 }
 

@@ -9,6 +9,7 @@ use tch::Device;
 use tokio::sync::OnceCell;
 
 use super::model::{self, DepthModel};
+use super::network::DepthNetwork;
 use super::room::{self, Place, Wish};
 use crate::checkpoint::dtype::DType;
 use crate::models::midas::{self, Midas};
@@ -19,7 +20,9 @@ use crate::pipeline::humans::bell::Bell;
 use crate::pipeline::humans::desk::Desk;
 use crate::pipeline::humans::post::{Account, AnyPost, Counter, Post};
 use crate::pipeline::perception::ModelState;
+use crate::pipeline::plan::measured::working_set;
 use crate::pipeline::plan::report::{device_name, precision_name};
+use crate::pipeline::plan::sizes::Network;
 use crate::pipeline::plan::wish::Asked;
 use crate::pipeline::pool::{closed, panicked};
 use crate::runtime::threads::{multiplies_bf16, worker_count};
@@ -101,7 +104,7 @@ impl Settings {
 
 /// A network at its desk.
 pub struct Open {
-    pub counter: Arc<Counter<Midas>>,
+    pub counter: Arc<Counter<DepthNetwork>>,
     account: Arc<Account>,
     desk: Desk,
 }
@@ -184,10 +187,12 @@ impl Stand {
             place.bytes,
             true,
         ));
+        let working = working_set(Network::Depth(model.0), place.precision).bytes(1);
+        let budget = settings.memory_budget;
         let load = move || {
             let loaded = Midas::load(&path, model.0, network);
             loaded
-                .map(|(network, _)| network)
+                .map(|(midas, _)| DepthNetwork::new(midas, place.device, working, budget))
                 .map_err(|e| EngineError::new(MODEL_FILE, e.to_string()))
         };
         let post = Post::new(
