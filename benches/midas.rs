@@ -1,6 +1,6 @@
 //! Times the depth networks beside the original: `cargo bench --bench midas`.
 //!
-//! Arguments: `--peer <checkout of MiDaS> [--python python3] [--threads n] [--kind DPT_Large,…]
+//! Arguments: `--peer <checkout of MiDaS>` (without it ours alone, on what the folder has) `[--python python3] [--threads n] [--kind DPT_Large,…]
 //! [--precision fp32,bf16] [--passes 5] [--image photo.png] [--folder f]`. The original writes
 //! networks of the released sizes with random weights (kept in the folder, if one is named), and
 //! runs in a process of its own; passes alternate, so that whatever else the machine does meets both
@@ -59,8 +59,9 @@ fn main() -> Outcome<()> {
     println!("a frame of {} x {}", image.width, image.height);
     for &kind in &arguments.kinds {
         let checkpoint = checkpoint(&arguments, &folder, kind)?;
-        let Some(mut peer) = Peer::start(&arguments, kind, &checkpoint)? else {
-            return Ok(());
+        let mut peer = match arguments.peer.is_empty() {
+            true => None,
+            false => Peer::start(&arguments, kind, &checkpoint)?,
         };
         for &precision in &arguments.precisions {
             beside(
@@ -68,7 +69,7 @@ fn main() -> Outcome<()> {
                 (kind, precision),
                 &checkpoint,
                 (&photo, &image),
-                &mut peer,
+                peer.as_mut(),
             )?;
         }
     }
@@ -81,7 +82,7 @@ fn beside(
     (kind, precision): (Kind, DType),
     checkpoint: &Path,
     (photo, image): (&Path, &Rgb8),
-    peer: &mut Peer,
+    mut peer: Option<&mut Peer>,
 ) -> Outcome<()> {
     let before = memory::read().rss.unwrap_or(0);
     memory::reset_peak();
@@ -92,7 +93,10 @@ fn beside(
     let loaded = memory::read().rss.unwrap_or(0);
     memory::reset_peak();
     let mut map = pass(&model, image)?.1;
-    let theirs_first = peer.ask("fp32", photo)?;
+    let mut first = None;
+    if let Some(peer) = &mut peer {
+        first = Some(peer.ask("fp32", photo)?);
+    }
     let tasks: &[&str] = match precision {
         DType::F32 => &["fp32"],
         _ => &["fp32", "bf16"],
@@ -103,6 +107,7 @@ fn beside(
         let round = pass(&model, image)?;
         ours.push(round.0);
         map = round.1;
+        let Some(peer) = &mut peer else { continue };
         for (task, answers) in tasks.iter().zip(&mut theirs) {
             answers.push(peer.ask(task, photo)?);
         }
@@ -123,6 +128,7 @@ fn beside(
         mb(loaded),
         mb(peak)
     );
+    let Some(first) = first else { return Ok(()) };
     for (task, answers) in tasks.iter().zip(&theirs) {
         let of = |part: &str| {
             let ms = answers.iter().filter_map(|a| a["ms"][part].as_f64());
@@ -135,14 +141,14 @@ fn beside(
             of("input"),
             of("network"),
             of("enlarge"),
-            theirs_first["loaded"].as_u64().unwrap_or(0) >> 20,
+            first["loaded"].as_u64().unwrap_or(0) >> 20,
             answers.last().and_then(|a| a["peak"].as_u64()).unwrap_or(0) >> 20,
             of("whole") / median(ours.iter().map(|ms| ms[3]).collect()),
         );
     }
     println!(
         "  apart from the original's in fp32: {:.1e} of the largest",
-        apart(&map, &theirs_first)?
+        apart(&map, &first)?
     );
     Ok(())
 }
@@ -215,6 +221,13 @@ fn checkpoint(arguments: &Arguments, folder: &Path, kind: Kind) -> Outcome<PathB
     };
     if let Some(path) = found(&place) {
         return Ok(path);
+    }
+    if arguments.peer.is_empty() {
+        return Err(format!(
+            "no network in {}, and no --peer to write one",
+            place.display()
+        )
+        .into());
     }
     println!("{kind}: the original writes a network …");
     let status = Command::new(&arguments.python)
@@ -321,7 +334,7 @@ fn arguments() -> Outcome<Arguments> {
             other => return Err(format!("{other} is not known").into()),
         }
     }
-    match found.peer.is_empty() {
+    match found.peer.is_empty() && found.folder.is_none() {
         true => Err("--peer <checkout of MiDaS>: the original writes the networks".into()),
         false => Ok(found),
     }

@@ -3,7 +3,7 @@
 //! Source: `midas/backbones/vit.py` (`_make_vit_b_rn50_backbone`), timm 0.6.13
 //! `vit_base_r50_s16_384`: `ResNetV2` without pre-activation.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use super::convolution::{Convolution, Norm};
 use super::dpt::PATCH;
@@ -11,6 +11,7 @@ use super::reassemble::{Change, Reassemble};
 use super::transformer::{Readout, Size, Transformer};
 use crate::checkpoint::dtype::DType;
 use crate::layers::detection::conv::{Conv, Use};
+use crate::layers::group_norm::GroupNorm;
 use crate::layers::onednn::Then;
 use crate::layers::weights::{Param, Weights, WeightsError};
 
@@ -90,7 +91,7 @@ impl Hybrid {
         // Upstream's pool sees less than anything below and right; after a rectifier zero is as little.
         let mut x = self
             .stem
-            .forward(image)?
+            .forward(image, None)?
             .f_constant_pad_nd([0, 1, 0, 1])?
             .f_max_pool2d([3, 3], [2, 2], [0, 0], [1, 1], false)?;
         let mut maps = Vec::new();
@@ -113,6 +114,7 @@ struct Normed {
     conv: Convolution,
     weight: Param,
     bias: Param,
+    /// After what is added.
     relu: bool,
 }
 
@@ -147,19 +149,15 @@ impl Normed {
         self.conv.out_channels()
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let (weight, bias) = (Some(&*self.weight), Some(&*self.bias));
-        let y = self.conv.forward(x)?;
-        let kind = y.f_kind()?;
-        let wide = match y.device().is_cuda() {
-            // On a card both must be of one type.
-            true => y.f_to_dtype(Kind::Float, false, false)?,
-            false => y,
+    fn forward(&self, x: &Tensor, add: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let norm = GroupNorm {
+            groups: GROUPS,
+            weight: &self.weight,
+            bias: &self.bias,
+            eps: GROUP_EPS,
+            relu: self.relu,
         };
-        let mut y = wide
-            .f_group_norm(GROUPS, weight, bias, GROUP_EPS, false)?
-            .f_to_dtype(kind, false, false)?;
-        if self.relu { y.f_relu_() } else { Ok(y) }
+        norm.forward(self.conv.forward(x)?, add)
     }
 }
 
@@ -181,7 +179,7 @@ impl Bottleneck {
             stride,
             true,
         )?;
-        let third = Normed::load(weights, ["conv3", "norm3"], second.out_channels(), 1, false)?;
+        let third = Normed::load(weights, ["conv3", "norm3"], second.out_channels(), 1, true)?;
         let around = weights.sub("downsample");
         let downsample = match around.contains("conv.weight") {
             true => Some(Normed::load(
@@ -202,12 +200,11 @@ impl Bottleneck {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let y = self.first.forward(x)?;
-        let mut y = self.third.forward(&self.second.forward(&y)?)?;
-        let mut y = match &self.downsample {
-            Some(conv) => y.f_add_(&conv.forward(x)?)?,
-            None => y.f_add_(x)?,
+        let y = self.second.forward(&self.first.forward(x, None)?, None)?;
+        let around = match &self.downsample {
+            Some(conv) => &conv.forward(x, None)?,
+            None => x,
         };
-        y.f_relu_()
+        self.third.forward(&y, Some(around))
     }
 }

@@ -163,3 +163,83 @@ fn narrow(image: &Rgb8, index: usize, columns: &[Taps]) -> Vec<f32> {
     }
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_upstreams() {
+        // `Resize(384, 384, keep_aspect_ratio=True, ensure_multiple_of=32, …).get_size(…)`
+        let large = Kind::DptLarge;
+        for (frame, expected) in [
+            ([1, 1], [384, 384]),
+            ([1920, 1080], [672, 384]),
+            ([1080, 1920], [384, 672]),
+            ([7680, 4320], [672, 384]),
+            ([860, 720], [448, 384]),
+            ([100, 300], [128, 384]),
+            ([1000, 50], [384, 32]),
+            ([333, 517], [384, 608]),
+        ] {
+            assert_eq!(fit(large, 384, frame[0], frame[1]), Ok(expected));
+        }
+        for (frame, v21, small) in [
+            ([1, 1], [384, 384], [256, 256]),
+            ([1920, 1080], [384, 224], [256, 128]),
+            ([860, 720], [384, 320], [256, 224]),
+            ([640, 480], [384, 288], [256, 192]),
+            ([333, 517], [256, 384], [160, 256]),
+            ([400, 48], [384, 32], [256, 32]),
+        ] {
+            assert_eq!(fit(Kind::MidasV21, 384, frame[0], frame[1]), Ok(v21));
+            assert_eq!(fit(Kind::MidasSmall, 256, frame[0], frame[1]), Ok(small));
+        }
+    }
+
+    #[test]
+    fn shapes_without_an_input_are_refused_by_name() {
+        let text =
+            |kind, side, width, height| fit(kind, side, width, height).unwrap_err().to_string();
+        let thin = text(Kind::DptLarge, 384, 5000, 100);
+        assert!(
+            thin.contains("5000 x 100") && thin.contains("24 times"),
+            "{thin}"
+        );
+        assert!(text(Kind::MidasSmall, 256, 1000, 50).contains("1000 x 50"));
+        let long = text(Kind::DptHybrid, 384, 100_000, 384);
+        assert!(
+            long.contains("100000 x 384") && long.contains("DPT_Hybrid"),
+            "{long}"
+        );
+        assert!(text(Kind::MidasV21, 384, 0, 7).contains("empty"));
+    }
+
+    #[test]
+    fn one_colour_stays_it() {
+        let image = Rgb8 {
+            width: 5,
+            height: 3,
+            data: [51, 102, 204].repeat(15),
+        };
+        for value in pixels(Kind::DptLarge, &image, [64, 32]).chunks_exact(3) {
+            for (value, expected) in value.iter().zip([-0.6, -0.2, 0.6]) {
+                assert!((value - expected).abs() < 1e-5, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_fits_is_not_touched() {
+        let data: Vec<u8> = (0..32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
+        let image = Rgb8 {
+            width: 32,
+            height: 32,
+            data,
+        };
+        let values = pixels(Kind::DptLarge, &image, [32, 32]);
+        for (value, byte) in values.iter().zip(&image.data) {
+            assert!((value - (f32::from(*byte) / 127.5 - 1.0)).abs() < 1e-6);
+        }
+    }
+}

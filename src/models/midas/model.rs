@@ -335,3 +335,7 @@ fn check(weights: &Weights, kind: Kind) -> Result<(), ModelError> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;
