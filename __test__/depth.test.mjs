@@ -230,6 +230,33 @@ test('streamDepth gives the same maps in order and takes frames only as they are
   for await (const _ of engine.streamDepth(source())) break
   assert.ok(taken < 2 * frames.length)
   await assert.rejects(engine.streamDepth(5).next(), code('INVALID_ARGUMENT'))
+  async function* broken() {
+    yield frames[0]
+    yield frames[1]
+    throw new Error('torn')
+  }
+  const told = []
+  await assert.rejects(
+    async () => {
+      for await (const result of engine.streamDepth(broken())) told.push(result.frameNumber)
+    },
+    { message: 'torn' },
+  )
+  assert.deepEqual(told, [0, 1], 'what came before is answered')
+  // A source that never comes again does not keep anybody who gives up.
+  async function* hanging() {
+    yield frames[0]
+    await new Promise(() => {})
+  }
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(), 200)
+  const { signal } = controller
+  await assert.rejects(
+    async () => {
+      for await (const _ of engine.streamDepth(hanging(), { signal, maxInFlight: 1 }));
+    },
+    { name: 'AbortError' },
+  )
 })
 
 test('models.export to another format and back gives the same depth to the bit', async () => {

@@ -24,6 +24,20 @@ async function* iteratorOf(frames) {
   yield* frames
 }
 
+/** What the source brings; rejects when the signal is triggered first. */
+function until(signal, pulled) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const settle = (answer) => {
+      signal.removeEventListener('abort', stop)
+      resolve(answer)
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    pulled.then(settle, (error) => settle({ done: true, error }))
+  })
+}
+
 /** Frames as calls of one each, so many on their way at once; results in their order. */
 async function* streamDepth(nativeEngine, frames, options) {
   const { signal, timeoutMs, rest } = split(options)
@@ -39,7 +53,7 @@ async function* streamDepth(nativeEngine, frames, options) {
   try {
     for (;;) {
       // What was begun before the source failed is answered first.
-      const { done, value, error } = await source.next().catch((error) => ({ done: true, error }))
+      const { done, value, error } = await until(both, source.next())
       failed = error && { error }
       if (done) break
       // What is left of the time; a call that is out of it says so itself.
@@ -54,7 +68,8 @@ async function* streamDepth(nativeEngine, frames, options) {
     if (failed) throw failed.error
   } finally {
     stop.abort()
-    await source.return()
+    // Not awaited: a source that hangs in next() would hold its consumer here for ever.
+    source.return().catch(() => {})
   }
 }
 
