@@ -1,11 +1,11 @@
 //! Times the depth networks beside the original: `cargo bench --bench midas`.
 //!
-//! Arguments: `--peer <checkout of MiDaS>` (without it ours alone, on what the folder has) `[--python python3] [--threads n] [--kind DPT_Large,…]
+//! Arguments: `--peer <checkout of MiDaS> [--python python3] [--threads n] [--kind DPT_Large,…]
 //! [--precision fp32,bf16] [--passes 5] [--image photo.png] [--folder f]`. The original writes
 //! networks of the released sizes with random weights (kept in the folder, if one is named), and
 //! runs in a process of its own; passes alternate, so that whatever else the machine does meets both
 //! alike. A pass is a frame's pixels to a map of the frame's size. In single precision the maps are
-//! compared.
+//! compared. Without `--peer` ours runs alone on what the folder has.
 #![allow(
     clippy::print_stdout,
     reason = "the figures are what this program is for"
@@ -101,7 +101,7 @@ fn beside(
         DType::F32 => &["fp32"],
         _ => &["fp32", "bf16"],
     };
-    let mut ours: Vec<[f64; 4]> = Vec::new();
+    let mut ours: Vec<[f64; 5]> = Vec::new();
     let mut theirs: Vec<Vec<Value>> = vec![Vec::new(); tasks.len()];
     for _ in 0..arguments.passes {
         let round = pass(&model, image)?;
@@ -145,6 +145,14 @@ fn beside(
             answers.last().and_then(|a| a["peak"].as_u64()).unwrap_or(0) >> 20,
             of("whole") / median(ours.iter().map(|ms| ms[3]).collect()),
         );
+        if arguments.threads == 1 {
+            let own = median(ours.iter().map(|ms| ms[4]).collect());
+            println!(
+                "  of one core: ours {own:.1} ms, original {:.1} ms: {:.2} times as fast",
+                of("core"),
+                of("core") / own
+            );
+        }
     }
     println!(
         "  apart from the original's in fp32: {:.1e} of the largest",
@@ -153,10 +161,18 @@ fn beside(
     Ok(())
 }
 
-/// Milliseconds of the input, the network, the enlargement and all of it; and the map.
-fn pass(model: &Midas, image: &Rgb8) -> Outcome<([f64; 4], DepthMap)> {
-    let start = Instant::now();
-    let mut laps = [0.0; 4];
+/// Milliseconds that this process has computed; of its first thread alone, so that with
+/// `--threads 1` it is what a pass takes of a core, whatever else the machine does.
+fn computed() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let first = text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok());
+    first.map_or(f64::NAN, |ns| ns / 1e6)
+}
+
+/// Milliseconds of the input, the network, the enlargement and all of it, and what was computed; and the map.
+fn pass(model: &Midas, image: &Rgb8) -> Outcome<([f64; 5], DepthMap)> {
+    let (start, before) = (Instant::now(), computed());
+    let mut laps = [0.0; 5];
     let input = model.input(image)?;
     laps[0] = start.elapsed().as_secs_f64();
     let depth = model.forward(&input)?;
@@ -164,7 +180,9 @@ fn pass(model: &Midas, image: &Rgb8) -> Outcome<([f64; 4], DepthMap)> {
     let map = enlarge(&depth, image)?;
     laps[3] = start.elapsed().as_secs_f64();
     laps[2] = laps[3] - laps[0] - laps[1];
-    Ok((laps.map(|s| 1e3 * s), map))
+    let mut ms = laps.map(|s| 1e3 * s);
+    ms[4] = computed() - before;
+    Ok((ms, map))
 }
 
 fn apart(map: &DepthMap, answer: &Value) -> Outcome<f64> {

@@ -101,6 +101,10 @@ impl Plan {
         }
         let x = Shared(x.data_ptr().cast::<T>());
         let add = add.map(|add| Shared(add.data_ptr().cast::<T>()));
+        // Squares of what is far from zero lose what they differ by.
+        // SAFETY: the tensor holds `places` rows, at least one.
+        let first = unsafe { std::slice::from_raw_parts(x.at(0).cast_const(), channels) };
+        let pivots: Vec<f32> = first.iter().map(|value| value.wide()).collect();
         let runs = places.div_ceil(RUN);
         let mut sums = vec![0.0_f32; runs * 2 * channels];
         let sums_at = Shared(sums.as_mut_ptr());
@@ -120,10 +124,10 @@ impl Plan {
                         ),
                     )
                 };
-                dispatch_sum(rows, sums);
+                dispatch_sum(rows, &pivots, sums);
             }
         })?;
-        let (scale, shift) = self.affine(&sums);
+        let (scale, shift) = self.affine(&sums, &pivots);
         split(places, (GRAIN / channels).max(1), |range| {
             let (first, length) = (range.start * channels, range.len() * channels);
             // SAFETY: both tensors hold `places` rows; no two ranges overlap.
@@ -137,7 +141,7 @@ impl Plan {
     }
 
     /// What every channel is multiplied by, and what is added.
-    fn affine(&self, sums: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    fn affine(&self, sums: &[f32], pivots: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (channels, width) = (self.channels, self.channels / self.groups);
         let mut totals = vec![0.0_f64; 2 * channels];
         for run in sums.chunks_exact(2 * channels) {
@@ -145,14 +149,26 @@ impl Plan {
                 *total += f64::from(*sum);
             }
         }
-        let (first, second) = totals.split_at(channels);
-        let count = (self.places * width) as f64;
+        let count = self.places as f64;
+        // Of each channel the mean, and the sum of squares around it.
+        let moments: Vec<[f64; 2]> = (0..channels)
+            .map(|c| {
+                let (sum, square) = (totals[c], totals[channels + c]);
+                [
+                    f64::from(pivots[c]) + sum / count,
+                    square - sum * sum / count,
+                ]
+            })
+            .collect();
         let (mut scale, mut shift) = (vec![0.0; channels], vec![0.0; channels]);
         for group in 0..self.groups {
             let own = group * width..(group + 1) * width;
-            let mean = first[own.clone()].iter().sum::<f64>() / count;
-            let square = second[own.clone()].iter().sum::<f64>() / count;
-            let variance = (square - mean * mean).max(0.0);
+            let all = &moments[own.clone()];
+            let mean = all.iter().map(|[mean, _]| mean).sum::<f64>() / width as f64;
+            let squares = all
+                .iter()
+                .map(|[own, square]| square + count * (own - mean).powi(2));
+            let variance = (squares.sum::<f64>() / (count * width as f64)).max(0.0);
             let inverse = 1.0 / (variance + self.eps).sqrt();
             for channel in own {
                 let by = f64::from(self.weight[channel]) * inverse;
@@ -164,31 +180,33 @@ impl Plan {
     }
 }
 
-fn dispatch_sum<T: Number>(rows: &[T], sums: &mut [f32]) {
+fn dispatch_sum<T: Number>(rows: &[T], pivots: &[f32], sums: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
         // SAFETY: the processor has what the function asks for.
-        return unsafe { sum_avx2(rows, sums) };
+        return unsafe { sum_avx2(rows, pivots, sums) };
     }
-    sum::<T, false>(rows, sums);
+    sum::<T, false>(rows, pivots, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn sum_avx2<T: Number>(rows: &[T], sums: &mut [f32]) {
-    sum::<T, true>(rows, sums);
+fn sum_avx2<T: Number>(rows: &[T], pivots: &[f32], sums: &mut [f32]) {
+    sum::<T, true>(rows, pivots, sums);
 }
 
-/// Adds every channel's values to the first half of `sums`, their squares to the second.
+/// Adds every channel's distances from its pivot to the first half of `sums`, their squares to the
+/// second.
 #[inline(always)]
-fn sum<T: Number, const FUSED: bool>(rows: &[T], sums: &mut [f32]) {
-    let channels = sums.len() / 2;
+fn sum<T: Number, const FUSED: bool>(rows: &[T], pivots: &[f32], sums: &mut [f32]) {
+    let channels = pivots.len();
     let (first, second) = sums.split_at_mut(channels);
     for row in rows.chunks_exact(channels) {
-        for ((value, sum), square) in row.iter().zip(first.iter_mut()).zip(second.iter_mut()) {
-            let value = value.wide();
-            *sum += value;
-            *square = fused::<FUSED>(value, value, *square);
+        let places = first.iter_mut().zip(second.iter_mut());
+        for ((value, pivot), (sum, square)) in row.iter().zip(pivots).zip(places) {
+            let apart = value.wide() - pivot;
+            *sum += apart;
+            *square = fused::<FUSED>(apart, apart, *square);
         }
     }
 }

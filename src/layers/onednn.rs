@@ -210,6 +210,25 @@ pub fn convolves(kind: Kind, device: Device) -> bool {
     known && device == Device::Cpu
 }
 
+/// `weight` `[out, in / groups, k, k]` in the layout of oneDNN's kernels for [`convolve`], where it
+/// takes such; other operators do not understand it.
+pub fn lay_out(weight: Tensor, window: Window) -> Result<Tensor, TchError> {
+    let (_, _, height, width) = weight.size4()?;
+    // The layout for single places fits no stride but one.
+    if height * width == 1 || !convolves(weight.f_kind()?, weight.device()) {
+        return Ok(weight);
+    }
+    let (padding, stride, dilation) = ([window.padding; 2], [window.stride; 2], [1; 2]);
+    let none: Option<&[i64]> = None;
+    weight.f_to_mkldnn(None)?.f_mkldnn_reorder_conv2d_weight(
+        padding,
+        stride,
+        dilation,
+        window.groups,
+        none,
+    )
+}
+
 /// `then` of a convolution of `x` `[n, in, h, w]` with `weight` `[out, in / groups, k, k]`. Where either has its channels last in memory, the result has.
 pub fn convolve(
     x: &Tensor,
@@ -372,6 +391,10 @@ mod tests {
             let ours = convolve(&x, &weight, None, window, Then::Relu6).unwrap();
             let capped = plain.clamp(0.0, 6.0);
             assert!(furthest(&ours, &capped) < 4.0 * near, "{kind:?} to six");
+            let laid_out = lay_out(weight.copy(), window).unwrap();
+            let plain = convolve(&x, &weight, None, window, Then::Nothing).unwrap();
+            let ours = convolve(&x, &laid_out, None, window, Then::Nothing).unwrap();
+            assert!(furthest(&ours, &plain) < 4.0 * near, "{kind:?} laid out");
             let wrong = random(&[6, 5, 3, 3], kind);
             assert!(convolve(&x, &wrong, None, window, Then::Nothing).is_err());
         }

@@ -26,7 +26,7 @@ pub struct Conv {
 enum Kernel {
     /// 1×1, stride 1.
     Product(Linear),
-    /// `(out, in / groups, k, k)` weights, channels last in memory.
+    /// `(out, in / groups, k, k)` weights, laid out for oneDNN or channels last in memory.
     Window {
         weight: Tensor,
         bias: Option<Param>,
@@ -85,14 +85,15 @@ impl Conv {
             let flat = weight.f_view_copy([out, in_channels])?;
             Kernel::Product(Linear::new(Param::owned(flat), bias)?)
         } else {
+            let window = Window {
+                stride,
+                padding: height / 2,
+                groups,
+            };
             Kernel::Window {
-                weight: channels_last(&weight)?,
+                weight: onednn::lay_out(channels_last(&weight)?, window)?,
                 bias,
-                window: Window {
-                    stride,
-                    padding: height / 2,
-                    groups,
-                },
+                window,
             }
         };
         Ok(Self {

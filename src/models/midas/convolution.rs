@@ -34,7 +34,7 @@ pub struct Convolution {
 enum Kernel {
     /// 1×1, stride 1.
     Product(Linear),
-    /// `(out, in / groups, k, k)` weights, channels last in memory.
+    /// `(out, in / groups, k, k)` weights, laid out for oneDNN or channels last in memory.
     Window {
         weight: Tensor,
         bias: Option<Param>,
@@ -80,14 +80,15 @@ impl Convolution {
             let even = side % 2 == 1 && stride == 1;
             let missing = (side - stride).max(0);
             let padding = if even { side / 2 } else { 0 };
+            let window = Window {
+                stride,
+                padding,
+                groups,
+            };
             Kernel::Window {
-                weight: channels_last(&weight)?,
+                weight: onednn::lay_out(channels_last(&weight)?, window)?,
                 bias,
-                window: Window {
-                    stride,
-                    padding,
-                    groups,
-                },
+                window,
                 around: (!even && missing > 0).then_some([missing / 2, missing - missing / 2]),
             }
         };

@@ -1,8 +1,9 @@
 //! From a frame to the network's input: its size, OpenCV's bicubic resize, mean and deviation.
 //!
 //! Source: `midas/transforms.py` (`Resize`, `NormalizeImage`, `PrepareForNet`) as `hubconf.py`
-//! puts them together; OpenCV 4, `modules/imgproc/src/resize.cpp` (`interpolateCubic`).
+//! puts them together.
 
+use super::cubic::{Taps, taps};
 use super::kind::{Fit, Kind};
 use crate::imaging::pixels::Rgb8;
 
@@ -116,35 +117,6 @@ pub fn pixels(kind: Kind, image: &Rgb8, to: [usize; 2]) -> Vec<f32> {
         }
     }
     values
-}
-
-/// The four source places of one target place, and their weights.
-struct Taps {
-    at: [usize; 4],
-    weights: [f32; 4],
-}
-
-fn taps(from: usize, to: usize) -> Vec<Taps> {
-    let scale = from as f64 / to as f64;
-    let last = from as i64 - 1;
-    let one = |index: usize| {
-        let place = ((index as f64 + 0.5) * scale - 0.5) as f32;
-        let first = place.floor();
-        Taps {
-            at: std::array::from_fn(|k| (first as i64 + k as i64 - 1).clamp(0, last) as usize),
-            weights: cubic(place - first),
-        }
-    };
-    (0..to).map(one).collect()
-}
-
-/// OpenCV's kernel (a = -0.75) at the four places around `x` beyond the second.
-fn cubic(x: f32) -> [f32; 4] {
-    const A: f32 = -0.75;
-    let outer = ((A * (x + 1.0) - 5.0 * A) * (x + 1.0) + 8.0 * A) * (x + 1.0) - 4.0 * A;
-    let inner = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-    let (left, right) = (inner(x), inner(1.0 - x));
-    [outer, left, right, 1.0 - outer - left - right]
 }
 
 /// Row `index` of the image at the target's width.

@@ -5,6 +5,7 @@
 //! 4545977; every file names what it answers to.
 
 mod convolution;
+mod cubic;
 mod decoder;
 mod dpt;
 mod efficientnet;

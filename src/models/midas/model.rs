@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tch::{Device, TchError, Tensor};
 
+use super::cubic;
 use super::decoder::{Decoder, Flavour};
 use super::dpt::{Dpt, PATCH};
 use super::efficientnet::EfficientNet;
@@ -271,16 +272,13 @@ impl Midas {
 
 /// `map` `[1, h, w]` at the frame's size: bicubic, corners not aligned, as `run.py` does it.
 pub fn enlarge(map: &Tensor, image: &Rgb8) -> Result<DepthMap, TchError> {
-    let (width, height) = (image.width, image.height);
-    let values = map
-        .f_unsqueeze(0)?
-        .f_upsample_bicubic2d([height as i64, width as i64], false, None, None)?
-        .f_to_device(Device::Cpu)?
-        .f_reshape([-1])?;
+    let (_, height, width) = map.size3()?;
+    let values = Vec::<f32>::try_from(map.f_to_device(Device::Cpu)?.f_reshape([-1])?)?;
+    let from = [width as usize, height as usize];
     Ok(DepthMap {
-        width,
-        height,
-        values: Vec::try_from(values)?,
+        width: image.width,
+        height: image.height,
+        values: cubic::resize(&values, from, [image.width, image.height])?,
     })
 }
 
