@@ -109,7 +109,7 @@ pub struct Midas {
 
 enum Trunk {
     Dpt(Dpt),
-    Hybrid(Hybrid),
+    Hybrid(Box<Hybrid>),
     ResNext(ResNext),
     EfficientNet(EfficientNet),
 }
@@ -309,7 +309,8 @@ fn transformer(
     let readout = settings.readout.unwrap_or(usual);
     let trunk = match kind {
         Kind::DptHybrid => {
-            Trunk::Hybrid(Hybrid::load(weights, size, readout, [hooks[2], hooks[3]])?)
+            let hooks = [hooks[2], hooks[3]];
+            Trunk::Hybrid(Box::new(Hybrid::load(weights, size, readout, hooks)?))
         }
         _ => Trunk::Dpt(Dpt::load(weights, size, readout, hooks)?),
     };

@@ -1,3 +1,5 @@
+//! What the networks do with files and frames of all kinds, on tiny weights.
+
 use std::path::PathBuf;
 
 use tempfile::tempdir;
