@@ -9,7 +9,7 @@ loadNative()
 const { Pose4DError } = require('./lib/errors.cjs')
 const { PoseClip, PoseEngine, PoseVideo, createEngine } = require('./lib/engine.cjs')
 const { loadBody } = require('./lib/body.cjs')
-const { health, processFrames, warmup } = require('./lib/default-engine.cjs')
+const { estimateDepth, health, processFrames, warmup } = require('./lib/default-engine.cjs')
 const { exportPoses, readPoses } = require('./lib/export/index.cjs')
 const { toLegacyResult } = require('./lib/legacy.cjs')
 const { models } = require('./lib/models.cjs')
@@ -21,6 +21,7 @@ module.exports = {
   PoseEngine,
   PoseVideo,
   createEngine,
+  estimateDepth,
   exportPoses,
   health,
   loadBody,

@@ -7,6 +7,7 @@ export const {
   PoseEngine,
   PoseVideo,
   createEngine,
+  estimateDepth,
   exportPoses,
   health,
   loadBody,

@@ -75,16 +75,16 @@ fn convert_file(input: &Path, output: &Path, precision: &str) -> Result<(), Box<
 
 fn load(file: &Path, precision: DType, threads: usize) -> Result<Vec<Param>, Box<dyn Error>> {
     let checkpoint = open(file)?;
-    let names: Vec<(String, Vec<i64>)> = checkpoint
-        .tensors()
-        .iter()
-        .map(|(name, tensor)| {
-            (
-                name.clone(),
-                tensor.shape.iter().map(|&d| d as i64).collect(),
-            )
+    let of = |real: bool| {
+        let tensors = checkpoint.tensors().iter();
+        let chosen = tensors.filter(move |(_, tensor)| tensor.dtype.is_float() == real);
+        chosen.map(|(name, tensor)| {
+            let shape = tensor.shape.iter().map(|&d| d as i64).collect();
+            (name.clone(), shape)
         })
-        .collect();
+    };
+    let names: Vec<(String, Vec<i64>)> = of(true).collect();
+    let counters: Vec<(String, Vec<i64>)> = of(false).collect();
     let options = Options {
         precision,
         device: Device::Cpu,
@@ -96,6 +96,9 @@ fn load(file: &Path, precision: DType, threads: usize) -> Result<Vec<Param>, Box
         .iter()
         .map(|(name, shape)| weights.get(name, shape))
         .collect::<Result<Vec<_>, _>>()?;
+    for (name, _) in &counters {
+        let _ = weights.integers(name)?;
+    }
     weights.finish(&Default::default())?;
     Ok(params)
 }

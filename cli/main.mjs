@@ -1,6 +1,7 @@
 // Picks the command, prints help, and turns errors into messages and exit codes.
 import { parse, unknownCommand } from './args.mjs'
 import { bench_ } from './bench/command.mjs'
+import { depth_ } from './depth.mjs'
 import { doctor } from './doctor.mjs'
 import { EXIT } from './exit.mjs'
 import { export_ } from './export.mjs'
@@ -12,7 +13,7 @@ import { stdio } from './stdio.mjs'
 import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 
-const COMMANDS = [process_, export_, serve, stdio, warmup, models, bench_, doctor]
+const COMMANDS = [process_, depth_, export_, serve, stdio, warmup, models, bench_, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {

@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs'
 import { basename } from 'node:path'
 
 import { choice, number, time } from './args.mjs'
+import { DEPTH_MODELS } from './depth.mjs'
 import { fromEngine, KEYPOINT_SETS, loadAddon, openEngine } from './engine.mjs'
 import { EXIT, UsageError } from './exit.mjs'
 import { EXPORT_OPTIONS, exportOptions } from './export.mjs'
@@ -80,6 +81,15 @@ export const process_ = {
       value: 'px',
       text: 'of the camera, in pixels (default: assumed from the size)',
     },
+    depth: {
+      type: 'boolean',
+      text: 'order people from front to back by a depth map of every frame',
+    },
+    'depth-model': {
+      type: 'string',
+      value: 'name',
+      text: `by which network: ${DEPTH_MODELS.join(', ')} (default DPT_Large)`,
+    },
     smooth: { type: 'boolean', text: 'motion without tremble; what was measured stays in raw' },
     mode: {
       type: 'string',
@@ -135,6 +145,8 @@ function readSettings(values) {
     fps: number(values, 'fps', { min: 0.01, max: 1000 }),
     mode: choice(values, 'mode', ['online', 'offline']),
   }
+  if (values['depth-model'] !== undefined && !values.depth)
+    throw new UsageError('`--depth-model` goes with `--depth`.')
   if (settings.end !== undefined && settings.end <= settings.start)
     throw new UsageError('`--end` must be later than `--start`.')
   return settings
@@ -149,6 +161,12 @@ function readConfig(values) {
     smoothing: values.smooth,
     blazepose: SEARCH[choice(values, 'search', Object.keys(SEARCH)) ?? 'normal'],
   }
+}
+
+/** What `processFrames` is asked for beside poses. */
+function depthOptions(values) {
+  const depthModel = choice(values, 'depth-model', DEPTH_MODELS)
+  return values.depth ? { depth: true, ...(depthModel && { depthModel }) } : {}
 }
 
 /** A video that cannot be read to its end. */
@@ -192,6 +210,7 @@ async function run(
 ) {
   const settings = readSettings(values)
   const config = readConfig(values)
+  const depth = depthOptions(values)
   const exported = exportOptions(values)
   const interrupt = new Interrupt()
   let inputs
@@ -221,7 +240,8 @@ async function run(
           ? undefined
           : (text) => stdout.write(`${text}\n`),
     }
-    const ending = await pump(engine, source, sinks, interrupt, meshWanted)
+    const wanted = { mesh: meshWanted, ...depth }
+    const ending = await pump(engine, source, sinks, interrupt, wanted)
     report(sinks, values, interrupt, { stdout, stderr })
     if (interrupt.aborted) return interrupt.exitCode
     if (ending) throw ending
@@ -275,7 +295,7 @@ function header(engine, source, values, inputs) {
  * Drives frames through the engine into the sinks, and ends the sinks properly whatever happens. What is
  * wrong with the end of a video is answered: everything before it is there.
  */
-async function pump(engine, source, sinks, interrupt, mesh) {
+async function pump(engine, source, sinks, interrupt, wanted) {
   const { output, overlay, summary, progress } = sinks
   let complete = false
   try {
@@ -288,7 +308,7 @@ async function pump(engine, source, sinks, interrupt, mesh) {
     }
     const onFrame = draws || sinks.thumbnails ? drawn : undefined
     const onTaken = () => progress.tick({})
-    const options = { signal, mesh, overlay, onFrame, onTaken }
+    const options = { signal, wanted, overlay, onFrame, onTaken }
     for await (const { result, extra } of source.results(engine, options)) {
       const name = source.nameOf(result)
       summary.add(result, name, extra)

@@ -7,7 +7,7 @@ const IMAGE_CLIP_FPS = 30
 
 /**
  * Everything about one kind of input: how many frames, what they are called, and `results(engine, { signal,
- * mesh, overlay, onFrame })`, which yields `{ result, extra }` in order. `overlay` is drawn by the API if it is a
+ * wanted, overlay, onFrame })`, which yields `{ result, extra }` in order. `overlay` is drawn by the API if it is a
  * video's; `onFrame(frame, result)` sees each frame.
  */
 export async function openSource(inputs, settings, values) {
@@ -28,9 +28,9 @@ export async function openSource(inputs, settings, values) {
       yield { frameNumber, imagePath, ...(clip && { timestampMs: (1000 * frameNumber) / fps }) }
     }
   }
-  async function* results(engine, { signal, mesh, onFrame, onTaken }) {
+  async function* results(engine, { signal, wanted, onFrame, onTaken }) {
     const rate = clip && { fps, mode: settings.mode }
-    const options = { signal, mesh, tracking: clip, ...rate }
+    const options = { signal, ...wanted, tracking: clip, ...rate }
     for await (const result of engine.stream(frames(onTaken), options)) {
       const { frameNumber } = result
       const imagePath = inputs.paths[frameNumber]
@@ -60,11 +60,11 @@ async function videoSource({ path, name, signal }, settings) {
     )
   }
   const offline = settings.mode === 'offline'
-  async function* results(engine, { signal, mesh, overlay, onFrame, onTaken }) {
+  async function* results(engine, { signal, wanted, overlay, onFrame, onTaken }) {
     const drawn = overlay?.videoPath
     const options = {
       ...settings,
-      ...{ signal, mesh, onFrame },
+      ...{ signal, ...wanted, onFrame },
       ...(drawn && { overlay: drawn }),
       ...(offline && { onProgress: onTaken }),
     }

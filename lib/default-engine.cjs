@@ -60,6 +60,14 @@ async function processFrames(frames, options) {
   return ready.processFrames(kept, options)
 }
 
+async function estimateDepth(frames, options) {
+  if (engine) return engine.estimateDepth(frames, options)
+  options?.signal?.throwIfAborted?.()
+  const kept = keep(frames)
+  const ready = await defaultEngine()
+  return ready.estimateDepth(kept, options)
+}
+
 async function warmup(config) {
   const ready = await defaultEngine(config)
   return ready.warmup()
@@ -69,4 +77,4 @@ function health() {
   return engine ? engine.health() : native(() => loadNative().binding.idleHealth(madeWith))
 }
 
-module.exports = { health, processFrames, warmup }
+module.exports = { estimateDepth, health, processFrames, warmup }

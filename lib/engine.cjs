@@ -3,6 +3,7 @@
 
 const { loadNative } = require('./native.cjs')
 const { call } = require('./call.cjs')
+const { estimateDepth, streamDepth } = require('./depth.cjs')
 const { fromNative, invalid, native } = require('./errors.cjs')
 const { readBlazePose } = require('./models.cjs')
 const { stream } = require('./stream.cjs')
@@ -161,6 +162,14 @@ class PoseEngine {
       vertices: () => vertexCount(this.meshFaces),
       running: this.#videos,
     })
+  }
+
+  async estimateDepth(frames, options) {
+    return estimateDepth(this.#native, frames, options)
+  }
+
+  streamDepth(frames, options) {
+    return streamDepth(this.#native, frames, options)
   }
 
   async warmup(options) {

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import runtime from '../lib/runtime.cjs'
 import { cargoEnvironment } from './setup/environment.mjs'
@@ -21,6 +21,8 @@ import { cargoEnvironment } from './setup/environment.mjs'
 const { ROOT } = runtime
 const HELP = `usage: npm run bench:load -- [options]
   --folder f   where the files are, or are made (11 GB; default: a folder for temporary files)
+  --depth f    also the depth networks of this folder, as \`midas_python.py cases --size full\` made them
+  --only a,b   only files whose names hold one of these
   --rounds n   rounds of every comparison (default 3)
   --json       print JSON instead of a table
 POSE4D_PEERS_PYTHON names a Python with torch and numpy.`
@@ -28,6 +30,8 @@ POSE4D_PEERS_PYTHON names a Python with torch and numpy.`
 const { values: options } = parseArgs({
   options: {
     folder: { type: 'string', default: join(tmpdir(), 'pose4d-full-size') },
+    depth: { type: 'string' },
+    only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
@@ -35,7 +39,25 @@ const { values: options } = parseArgs({
 })
 const python = process.env.POSE4D_PEERS_PYTHON || 'python3'
 const peers = join(ROOT, 'benches/peers')
-const FILES = ['hmr2.ckpt', 'vitdet_p4.pkl', 'vitdet_p2.pkl']
+const DEPTH = {
+  dpt_large_full: 'dpt_large_384.pt',
+  dpt_hybrid_full: 'dpt_hybrid_384.pt',
+  midas_full: 'midas_v21_384.pt',
+  midas_small_full: 'midas_v21_small_256.pt',
+}
+const wanted = (file) =>
+  options.only === undefined ||
+  options.only.split(',').some((part) => basename(file).includes(part))
+/** Files this makes where they are missing. */
+const MADE = ['hmr2.ckpt', 'vitdet_p4.pkl', 'vitdet_p2.pkl']
+  .map((name) => join(options.folder, name))
+  .filter(wanted)
+const FILES = [
+  ...MADE,
+  ...Object.entries(options.depth === undefined ? {} : DEPTH).map(([folder, name]) =>
+    join(options.depth, folder, name),
+  ),
+].filter(wanted)
 const GIB = 2 ** 30
 
 function run(command, args, { env = process.env, allowed = false } = {}) {
@@ -92,8 +114,8 @@ class Bench {
   }
 
   /** One file: Python, the original with us, the fast form with us, in turn. */
-  compare(name, precision) {
-    const file = join(options.folder, name)
+  compare(file, precision) {
+    const name = basename(file)
     const fast = join(options.folder, `${name}.${precision}.safetensors`)
     const conversion = this.convert(file, fast, precision)
     const sides = { python: [], original: [], fast: [] }
@@ -112,7 +134,7 @@ class Bench {
   }
 
   /** The original file inside a cgroup of 4 GB; null where cgroups cannot be made. */
-  inCgroup(name) {
+  inCgroup(file) {
     const folder = `/sys/fs/cgroup/memory/pose4d-bench-${process.pid}`
     try {
       mkdirSync(folder)
@@ -121,7 +143,7 @@ class Bench {
       return null
     }
     const command = `echo $$ > ${folder}/cgroup.procs && exec "$@"`
-    const args = ['-c', command, 'sh', this.exe, join(options.folder, name), 'bfloat16']
+    const args = ['-c', command, 'sh', this.exe, file, 'bfloat16']
     const out = run('sh', args, { env: this.env, allowed: true })
     rmdirSync(folder)
     return out ? last(out) : { killed: true }
@@ -156,19 +178,20 @@ function print(report) {
 
 function main() {
   if (options.help) return console.log(HELP)
-  if (!FILES.every((name) => existsSync(join(options.folder, name)))) {
+  mkdirSync(options.folder, { recursive: true })
+  if (!MADE.every((file) => existsSync(file))) {
     process.stderr.write(`making full-size files in ${options.folder} …\n`)
     run(python, [join(peers, 'full_size.py'), options.folder])
   }
-  const sizes = Object.fromEntries(FILES.map((n) => [n, statSync(join(options.folder, n)).size]))
+  const sizes = Object.fromEntries(FILES.map((file) => [basename(file), statSync(file).size]))
   const bench = new Bench()
   const report = { sizes, loads: [], cgroup: {} }
-  for (const name of FILES)
+  for (const file of FILES)
     for (const precision of ['float32', 'bfloat16']) {
-      process.stderr.write(`${name}, ${precision} …\n`)
-      report.loads.push(bench.compare(name, precision))
+      process.stderr.write(`${basename(file)}, ${precision} …\n`)
+      report.loads.push(bench.compare(file, precision))
     }
-  for (const name of FILES) report.cgroup[name] = bench.inCgroup(name)
+  for (const file of MADE) report.cgroup[basename(file)] = bench.inCgroup(file)
   if (options.json) console.log(JSON.stringify(report, null, 2))
   else print(report)
 }

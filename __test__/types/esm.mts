@@ -3,8 +3,10 @@
 import {
   type ClipSummary,
   createEngine,
+  type DepthResult,
   type EngineConfig,
   type ExportSummary,
+  type estimateDepth,
   exportPoses,
   type Frame,
   type HumansConfig,
@@ -51,6 +53,11 @@ holds<Same<PoseResult['timings'], Record<string, number>>>()
 holds<Same<PoseResult['errorCode'], string | undefined>>()
 holds<Same<EngineConfig['model'], 'auto' | 'blazepose' | '4dhumans' | undefined>>()
 holds<Same<EngineConfig['precision'], 'auto' | 'fp32' | 'bf16' | 'fp16' | undefined>>()
+holds<Same<Person['depthOrder'], number | undefined>>()
+holds<Same<NonNullable<PoseResult['depth']>['model'], DepthResult['model']>>()
+holds<Same<DepthResult['depth'], Float32Array | undefined>>()
+holds<Same<ReturnType<typeof estimateDepth>, Promise<DepthResult[]>>>()
+holds<Same<ReturnType<PoseEngine['estimateDepth']>, Promise<DepthResult[]>>>()
 holds<Same<ReturnType<typeof createEngine>, Promise<PoseEngine>>>()
 holds<Same<ReturnType<typeof processFrames>, Promise<PoseResult[]>>>()
 

@@ -2,7 +2,7 @@
 
 usage: load_python.py <file.ckpt | file.pkl> [bfloat16]
 
-4D-Humans: torch.load(path, map_location="cpu")["state_dict"], then load_state_dict, which copies;
+4D-Humans: torch.load(path, map_location="cpu")["state_dict"], then load_state_dict, which copies; MiDaS keeps the bare state;
 detectron2: pickle.load(file, encoding="latin1")["model"], then torch.from_numpy.
 """
 
@@ -22,7 +22,8 @@ if path.endswith(".pkl"):
         arrays = pickle.load(file, encoding="latin1")["model"]
     state = {name: torch.from_numpy(array) for name, array in arrays.items()}
 else:
-    state = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
+    state = torch.load(path, map_location="cpu", weights_only=False)
+    state = state.get("state_dict", state)
 if dtype is not None:
     state = {name: tensor.to(dtype) for name, tensor in state.items()}
 seconds = time.perf_counter() - start

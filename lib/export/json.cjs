@@ -60,6 +60,7 @@ function plainPerson(person) {
     ...(person.boxSource && { boxSource: person.boxSource }),
     ...(person.keypointSource && { keypointSource: person.keypointSource }),
     ...(person.raw && { raw: plainPose(person.raw) }),
+    ...(person.depth && { depthOrder: person.depthOrder, depth: { ...person.depth } }),
   }
 }
 
@@ -75,6 +76,11 @@ function plainFrame(result, { file, timestampMs } = {}) {
     frameWidth: result.frameWidth,
     frameHeight: result.frameHeight,
     persons: result.persons.map(plainPerson),
+    ...(result.depth && { depth: result.depth }),
+    ...(result.depthErrorCode && {
+      depthErrorCode: result.depthErrorCode,
+      depthError: result.depthError,
+    }),
     processingTimeMs: rounded(result.processingTimeMs, PIXEL_DIGITS),
     timings: plainAngles(result.timings ?? {}),
     ...(result.errorCode && { errorCode: result.errorCode, error: result.error }),

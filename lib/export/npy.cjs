@@ -59,6 +59,9 @@ function npyHead({ dtype, shape }) {
   return head
 }
 
+/** Parts of a .npy file. */
+const npy = (made) => [npyHead(made), made.bytes]
+
 const LARGEST = 0xffff_ffff
 
 /** Parts of a .npz file, uncompressed as `numpy.savez` writes it: `{ name: array }`. */
@@ -101,4 +104,4 @@ function npz(arrays) {
   return [...parts, table, end]
 }
 
-module.exports = { array, booleans, integers, npz, strings }
+module.exports = { array, booleans, integers, npy, npz, strings }

@@ -60,6 +60,25 @@ export declare class PoseEngine {
    * const { tracks, holds } = video.summary()
    */
   processVideo(path: string, options?: VideoOptions): PoseVideo
+  /**
+   * Relative inverse depth of every pixel, one result per frame in the order given; the frames are independent of
+   * one another, and of what poses the engine measures. The network is loaded at the first call and kept. All
+   * maps of a call are in memory together: for long videos `streamDepth`.
+   * @example
+   * const [{ depth, width, range }] = await engine.estimateDepth([{ frameNumber: 0, imagePath: 'room.jpg' }])
+   * const nearness = (depth[y * width + x] - range.min) / (range.max - range.min)
+   *
+   * @throws `ERR_POSE4D_MODEL_UNAVAILABLE` where the network's file is not there
+   */
+  estimateDepth(frames: Frame[], options?: DepthOptions): Promise<DepthResult[]>
+  /**
+   * The same for frames that come one by one: results in order as they are taken, a few maps in memory at a
+   * time. Leaving the loop early ends the work.
+   */
+  streamDepth(
+    frames: AsyncIterable<Frame> | Iterable<Frame>,
+    options?: DepthStreamOptions,
+  ): AsyncGenerator<DepthResult, void, undefined>
   /** Builds the workers and sends a synthetic frame the whole way, through every network. */
   warmup(options?: CallOptions): Promise<WarmupReport>
   health(): Health
@@ -93,6 +112,12 @@ export declare function processFrames(
   frames: Frame[],
   options?: ProcessOptions,
 ): Promise<PoseResult[]>
+
+/** Of the process-wide engine, which the first use makes. */
+export declare function estimateDepth(
+  frames: Frame[],
+  options?: DepthOptions,
+): Promise<DepthResult[]>
 
 /** Makes the process-wide engine, with this configuration if it is the first use, and warms it up. */
 export declare function warmup(config?: EngineConfig): Promise<WarmupReport>

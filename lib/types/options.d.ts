@@ -107,6 +107,23 @@ export interface HumansConfig {
   files?: Record<string, string>
 }
 
+/** Which depth network runs and how; it is loaded when it is first asked for. */
+export interface DepthConfig {
+  /** Where a call does not say. @default 'DPT_Large' */
+  model?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
+  /** `auto`: the engine's, and where that is `auto` too bf16 where it is fast, else fp32. @default 'auto' */
+  precision?: 'auto' | 'fp32' | 'bf16' | 'fp16'
+  /** Frames in one run, at most; the result does not depend on it. 0: 1 on the CPU, 8 on a card. @default 0 */
+  batchSize?: number
+  /** Attention heads of a DPT file of your own whose width no released one has: no tensor tells them. */
+  heads?: number
+  /**
+   * Files of your own in the place of those in the cache, by model: `{ DPT_Large: 'mine.pt' }`. Any format of
+   * `pose4d models inspect`; not held to the published size or hash.
+   */
+  files?: Record<string, string>
+}
+
 /** A named, ordered set of keypoints; docs/results.md lists them. */
 export type KeypointSet =
   | 'native'
@@ -178,6 +195,8 @@ export interface EngineConfig {
   smoothing?: boolean
   blazepose?: BlazePoseConfig
   humans?: HumansConfig
+  /** Of `estimateDepth`, and of `depth: true`. */
+  depth?: DepthConfig
 }
 
 /** What ends a call early. */
@@ -205,6 +224,13 @@ export interface ClipOptions {
    * `maxPredicted` frames and never across a cut. @default 'online'
    */
   mode?: 'online' | 'offline'
+  /**
+   * A depth map of every frame as well: people are ordered from front to back (`depthOrder`, `depth`), and
+   * the map is fitted to their distances (`PoseResult.depth`). The map itself is not kept. @default false
+   */
+  depth?: boolean
+  /** By which network; without it that of the engine's configuration. */
+  depthModel?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
 }
 
 /** Of a call on a clip; what holds for the whole clip is settled by `openClip`. */

@@ -18,6 +18,10 @@ export interface VideoOptions extends CallOptions {
    * tells of the first. @default 'online'
    */
   mode?: 'online' | 'offline'
+  /** People ordered from front to back by a depth map of every frame, as with `ClipOptions.depth`. @default false */
+  depth?: boolean
+  /** By which network; without it that of the engine's configuration. */
+  depthModel?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
   /**

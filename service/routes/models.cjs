@@ -77,7 +77,7 @@ async function status({ cache, host }) {
     success: true,
     status: {
       midas_available: depth.some(({ available }) => available),
-      midas_loaded: depth.some(({ component }) => loaded(component)),
+      midas_loaded: depth.some(({ name }) => loaded(name)),
       model_manager_available: true,
       cached_models: Object.keys(found.models),
       cache_stats: cacheStats(found),

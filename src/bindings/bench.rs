@@ -134,6 +134,8 @@ pub fn mesh_result(people: u32) -> PoseResult {
         processing_time_ms: 0.0,
         timings: vec![("decode", 0.0)],
         model_version: "made up".into(),
+        depth: None,
+        depth_error: None,
         error: None,
     })
 }

@@ -12,6 +12,7 @@ use napi_derive::napi;
 
 use super::blocking::off_the_runtime;
 use super::body::{BodyModel, read_betas};
+use super::depth::{DepthResult, depth_call};
 use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
@@ -24,6 +25,7 @@ use super::results::PoseResult;
 use super::value::Value;
 use crate::pipeline::config::{EngineConfig, Family};
 use crate::pipeline::control::JobControl;
+use crate::pipeline::depth::model::DepthModel;
 use crate::pipeline::error::EngineError;
 use crate::pipeline::handle::{AnyClip, AnyEngine, AnyStream, Boxed};
 use crate::pipeline::perception::Mode;
@@ -97,6 +99,8 @@ pub struct NativeClipSettings {
 pub struct NativeEngine {
     engine: Arc<dyn AnyEngine>,
     limits: Limits,
+    /// Where a call does not say.
+    depth_model: DepthModel,
 }
 
 #[napi]
@@ -124,12 +128,17 @@ fn make(
         bytes: config.max_image_bytes,
         pixels: config.max_pixels,
     };
+    let depth_model = config.depth.model;
     env.spawn_future(async move {
         let engine = off_the_runtime(move || load(&config))
             .await
             .map_err(to_js)?;
         home.adopt(engine.as_ref());
-        Ok(NativeEngine { engine, limits })
+        Ok(NativeEngine {
+            engine,
+            limits,
+            depth_model,
+        })
     })
 }
 
@@ -193,12 +202,35 @@ impl NativeEngine {
         frames: Value,
         options: Value,
     ) -> napi::Result<PromiseRaw<'env, Vec<PoseResult>>> {
-        let settings = clip_settings(options).map_err(to_js)?;
+        let settings = clip_settings(options, self.depth_model).map_err(to_js)?;
         let frames = read(self.engine.as_ref(), self.limits, frames)?;
         let settings = self.engine.settings_of_call(frames.len(), settings);
         answer(
             env,
             self.engine.open_clip(settings).run_whole(&job.0, frames),
+        )
+    }
+
+    /// A depth map of each frame.
+    #[napi(catch_unwind)]
+    pub fn estimate_depth<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        frames: Value,
+        options: Value,
+    ) -> napi::Result<PromiseRaw<'env, Vec<DepthResult>>> {
+        let model = depth_call(options, self.depth_model).map_err(to_js)?;
+        let frames = read(self.engine.as_ref(), self.limits, frames)?;
+        let estimated = self.engine.estimate_depth(&job.0, frames, model);
+        env.spawn_future_with_callback(
+            async move { estimated.await.map_err(to_js) },
+            |_, results| {
+                Ok(results
+                    .into_iter()
+                    .map(DepthResult::from)
+                    .collect::<Vec<_>>())
+            },
         )
     }
 
@@ -222,7 +254,7 @@ impl NativeEngine {
         Ok(NativeClip {
             clip: self
                 .engine
-                .open_clip(clip_settings(options).map_err(to_js)?),
+                .open_clip(clip_settings(options, self.depth_model).map_err(to_js)?),
             engine: Arc::clone(&self.engine),
             limits: self.limits,
             note: None,
@@ -244,7 +276,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn open_stream(&self, job: &NativeJob, options: Value) -> napi::Result<NativeStream> {
-        let settings = clip_settings(options).map_err(to_js)?;
+        let settings = clip_settings(options, self.depth_model).map_err(to_js)?;
         let stream = within_runtime_if_available(|| self.engine.open_stream(&job.0, settings));
         Ok(NativeStream {
             stream,

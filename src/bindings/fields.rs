@@ -1,7 +1,16 @@
 //! Options out of a JS object, each error naming the option, what it takes and what it got.
 
 use super::value::Value;
+use crate::pipeline::config::Precision;
 use crate::pipeline::error::{EngineError, INVALID_ARGUMENT};
+
+/// What networks can compute in.
+pub const PRECISIONS: &[(&str, Precision)] = &[
+    ("auto", Precision::Auto),
+    ("fp32", Precision::Fp32),
+    ("bf16", Precision::Bf16),
+    ("fp16", Precision::Fp16),
+];
 
 /// An options object, or nothing in its place.
 pub struct Fields {

@@ -8,6 +8,7 @@
 mod bench;
 mod blocking;
 mod body;
+mod depth;
 mod engine;
 mod error;
 mod fields;

@@ -7,6 +7,7 @@ use crate::geometry::joints::{KeypointSet, measured_by_blazepose};
 use crate::imaging::limits::DecodeLimits;
 use crate::pipeline::blazepose::BlazePosePerception;
 use crate::pipeline::config::{DetectorChoice, EngineConfig, Family, Precision};
+use crate::pipeline::depth::stand as depth;
 use crate::pipeline::engine::{Engine, EngineSettings};
 use crate::pipeline::error::{EngineError, KEYPOINT_SET, MODEL_UNAVAILABLE};
 use crate::pipeline::handle::AnyEngine;
@@ -53,6 +54,7 @@ fn settings(config: &EngineConfig, model: &'static str, start: Instant) -> Engin
             max_bytes: config.max_image_bytes,
         },
         loaded_in: start.elapsed(),
+        depth: depth::Settings::of(config),
     }
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fields::Fields;
+use super::depth::{DEPTH, depth_config, depth_of_clip};
+use super::fields::{Fields, PRECISIONS};
 use super::model::check_blazepose;
 use super::value::{Bytes, Value};
 use crate::geometry::joints::KeypointSet;
 use crate::pipeline::config::{
-    BlazePoseConfig, DetectorChoice, EngineConfig, Family, HumansConfig, Precision, Preset,
+    BlazePoseConfig, DepthConfig, DetectorChoice, EngineConfig, Family, HumansConfig, Preset,
     TrackerChoice, TrackerPreset, Variant, Weights,
 };
+use crate::pipeline::depth::model::DepthModel;
 use crate::pipeline::error::{DEVICE, EngineError, INVALID_ARGUMENT};
 use crate::pipeline::perception::{ClipSettings, Mode};
 
@@ -35,6 +37,7 @@ const ENGINE: &[&str] = &[
     "smoothing",
     "blazepose",
     "humans",
+    "depth",
 ];
 
 const BLAZEPOSE: &[&str] = &[
@@ -81,13 +84,6 @@ const DETECTORS: &[(&str, DetectorChoice)] = &[
     ("vitdet", DetectorChoice::VitDet),
     ("regnety", DetectorChoice::RegNetY),
     ("full-image", DetectorChoice::FullImage),
-];
-
-const PRECISIONS: &[(&str, Precision)] = &[
-    ("auto", Precision::Auto),
-    ("fp32", Precision::Fp32),
-    ("bf16", Precision::Bf16),
-    ("fp16", Precision::Fp16),
 ];
 
 const VARIANTS: &[(&str, Variant)] = &[
@@ -147,6 +143,9 @@ pub fn engine_config(value: Value) -> Result<EngineConfig, EngineError> {
     }
     if let Some(given) = fields.value("humans")? {
         config.humans = humans(given)?;
+    }
+    if let Some(given) = fields.value("depth")? {
+        config.depth = depth(given)?;
     }
     short_cuts(&fields, &mut config)?;
     if config.model == Family::BlazePose {
@@ -228,13 +227,23 @@ fn humans(value: Value) -> Result<HumansConfig, EngineError> {
     let preset = fields.choice("trackerPreset", &presets)?;
     set(&mut config.tracker_preset, preset);
     if let Some(files) = fields.value("files")? {
-        config.files = own_files(files)?;
+        config.files = own_files("config.humans.files", files)?;
+    }
+    Ok(config)
+}
+
+/// Which depth network runs and how.
+fn depth(value: Value) -> Result<DepthConfig, EngineError> {
+    let fields = Fields::new("config.depth", value, DEPTH)?;
+    let mut config = depth_config(&fields)?;
+    if let Some(files) = fields.value("files")? {
+        config.files = own_files("config.depth.files", files)?;
     }
     Ok(config)
 }
 
 /// `{ hmr2: 'my.ckpt' }`: which names there are the manifest knows.
-fn own_files(value: Value) -> Result<BTreeMap<String, PathBuf>, EngineError> {
+fn own_files(of: &str, value: Value) -> Result<BTreeMap<String, PathBuf>, EngineError> {
     let wrong = |what: &str, got: &Value| {
         EngineError::new(
             INVALID_ARGUMENT,
@@ -242,13 +251,13 @@ fn own_files(value: Value) -> Result<BTreeMap<String, PathBuf>, EngineError> {
         )
     };
     if !value.is_object() || value.array_length().is_some() {
-        let what = "config.humans.files must be an object of paths by model name";
-        return Err(wrong(what, &value));
+        let what = format!("{of} must be an object of paths by model name");
+        return Err(wrong(&what, &value));
     }
     let path = |name: String| {
         let given = value.get(&name).unwrap_or(value);
         let path = given.string().filter(|path| !path.is_empty());
-        let what = format!("config.humans.files.{name} must be a path");
+        let what = format!("{of}.{name} must be a path");
         path.map(|path| (name, PathBuf::from(path)))
             .ok_or_else(|| wrong(&what, &given))
     };
@@ -319,8 +328,9 @@ pub fn variant_name(variant: Variant) -> &'static str {
     }
 }
 
-pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
-    const KNOWN: &[&str] = &["mesh", "tracking", "fps", "mode"];
+/// `usual`: the depth network where the caller does not say.
+pub fn clip_settings(value: Value, usual: DepthModel) -> Result<ClipSettings, EngineError> {
+    const KNOWN: &[&str] = &["mesh", "tracking", "fps", "mode", "depth", "depthModel"];
     let fields = Fields::new("options", value, KNOWN)?;
     let mut settings = ClipSettings::default();
     let modes = [("online", Mode::Online), ("offline", Mode::Offline)];
@@ -328,6 +338,7 @@ pub fn clip_settings(value: Value) -> Result<ClipSettings, EngineError> {
     set(&mut settings.tracking, fields.boolean("tracking")?);
     set(&mut settings.fps, fields.number("fps", 0.001, 1e6)?);
     set(&mut settings.mesh, fields.boolean("mesh")?);
+    settings.depth = depth_of_clip(&fields, usual)?;
     Ok(settings)
 }
 

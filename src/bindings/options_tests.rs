@@ -70,6 +70,7 @@ fn every_setting_of_the_engine_is_an_option_with_its_default() {
     let mut actual = actual(&EngineConfig::default());
     actual.remove("blazepose");
     actual.remove("humans");
+    actual.remove("depth");
     for (name, value) in actual {
         let value = (!value.is_null()).then_some(value);
         assert_eq!(documented[&name], value, "{name}");
@@ -79,7 +80,12 @@ fn every_setting_of_the_engine_is_an_option_with_its_default() {
 #[test]
 fn every_setting_of_a_clip_is_an_option_with_its_default() {
     let documented = documented("ClipOptions");
-    for (name, value) in actual(&ClipSettings::default()) {
+    let mut actual = actual(&ClipSettings::default());
+    // One option says whether, another by what.
+    assert_eq!(actual.remove("depth"), Some(Json::Null));
+    assert_eq!(documented["depth"], Some(Json::Bool(false)));
+    assert!(documented.contains_key("depthModel"));
+    for (name, value) in actual {
         assert_eq!(documented[&name], Some(value), "{name}");
     }
 }
@@ -89,6 +95,16 @@ fn every_setting_of_4d_humans_is_an_option_with_its_default() {
     let documented = documented("HumansConfig");
     assert_eq!(names(&documented), HUMANS.iter().copied().collect());
     for (name, value) in actual(&HumansConfig::default()) {
+        let value = (!value.is_null()).then_some(value);
+        assert_eq!(documented[&name], value, "{name}");
+    }
+}
+
+#[test]
+fn every_setting_of_depth_is_an_option_with_its_default() {
+    let documented = documented("DepthConfig");
+    assert_eq!(names(&documented), DEPTH.iter().copied().collect());
+    for (name, value) in actual(&DepthConfig::default()) {
         let value = (!value.is_null()).then_some(value);
         assert_eq!(documented[&name], value, "{name}");
     }

@@ -187,6 +187,8 @@ fn read_result(result: Value) -> Result<FrameResult, EngineError> {
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
+        depth_error: None,
         error: None,
     })
 }

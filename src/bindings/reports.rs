@@ -231,7 +231,7 @@ pub struct Health {
     pub frames_done: f64,
     /// Answered with an error, since the engine was made.
     pub frames_failed: f64,
-    /// The networks of 4D-Humans by name; absent with BlazePose.
+    /// The networks of 4D-Humans and those for depth that were loaded, by name; absent where there are none.
     pub models: Option<IndexMap<String, ModelHealth>>,
     /// How they were made to fit into memory.
     pub memory_plan: Option<MemoryPlan>,

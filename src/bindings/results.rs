@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use napi::bindgen_prelude::Float32Array;
 use napi_derive::napi;
 
+use super::depth::{FrameDepth, PersonDepth};
 use super::shared::Shared;
 use crate::pipeline::result;
 
@@ -132,6 +133,10 @@ pub struct Person {
     pub mesh: Option<Mesh>,
     /// With `smoothing`, of everybody seen in this frame: what was measured.
     pub raw: Option<RawPose>,
+    /// With `depth: true`, of everybody seen in this frame: 0 is nearest to the camera.
+    pub depth_order: Option<u32>,
+    /// With `depth: true`, of everybody seen in this frame.
+    pub depth: Option<PersonDepth>,
 }
 
 /// Everything about one frame. A bad frame has `error` and `errorCode`, and of persons at most those who
@@ -167,6 +172,12 @@ pub struct PoseResult {
     /// The same per stage, milliseconds.
     pub timings: IndexMap<String, f64>,
     pub model_version: String,
+    /// With `depth: true`.
+    pub depth: Option<FrameDepth>,
+    /// Why a frame that is good otherwise has no depth, and what to do.
+    pub depth_error: Option<String>,
+    /// Stable code, `ERR_POSE4D_…`.
+    pub depth_error_code: Option<String>,
     /// What is wrong with this frame, and what to do.
     pub error: Option<String>,
     /// Stable code, `ERR_POSE4D_…`.
@@ -228,7 +239,7 @@ impl From<result::Smpl> for Smpl {
     }
 }
 
-fn flat(joints: &Vec<[f32; 3]>) -> Float32Array {
+fn flat(joints: &[[f32; 3]]) -> Float32Array {
     Float32Array::new(joints.concat())
 }
 
@@ -236,7 +247,7 @@ impl From<result::Raw> for RawPose {
     fn from(raw: result::Raw) -> Self {
         Self {
             keypoints: keypoints(&raw.keypoints),
-            joints3d: raw.joints3d.as_ref().map(flat),
+            joints3d: raw.joints3d.as_deref().map(flat),
             joint_angles3d: raw.joint_angles3d.as_deref().map(named),
             camera: raw.camera.as_ref().map(Into::into),
             smpl: raw.smpl.map(Into::into),
@@ -255,13 +266,15 @@ impl From<result::Person> for Person {
             source: person.source.as_str(),
             tracking_confidence: person.tracking_confidence.into(),
             keypoints: Shared::new(keypoints(&person.keypoints)),
-            joints3d: person.joints3d.as_ref().map(flat),
+            joints3d: person.joints3d.as_deref().map(flat),
             joint_angles3d: person.joint_angles3d.as_deref().map(named).map(Shared::new),
             camera: person.camera.as_ref().map(Into::into),
             segmentation: person.segmentation.as_ref().map(Into::into),
             box_source: person.box_source.map(result::BoxSource::as_str),
             keypoint_source: person.keypoint_source.map(result::KeypointSource::as_str),
             smpl: person.smpl.map(Into::into),
+            depth_order: person.depth.map(|depth| depth.order),
+            depth: person.depth.map(Into::into),
             mesh: person.vertices.map(|vertices| Mesh {
                 vertices: Float32Array::new(vertices),
             }),
@@ -281,6 +294,10 @@ impl From<result::FrameResult> for PoseResult {
         let tracking_confidence = first.map(|p| p.tracking_confidence.into());
         let (error_code, error) = frame
             .error
+            .map(|(code, message)| (code.to_owned(), message))
+            .unzip();
+        let (depth_error_code, depth_error) = frame
+            .depth_error
             .map(|(code, message)| (code.to_owned(), message))
             .unzip();
         let persons: Vec<Person> = frame.persons.into_iter().map(Into::into).collect();
@@ -304,6 +321,9 @@ impl From<result::FrameResult> for PoseResult {
                 .map(|(n, ms)| ((*n).to_owned(), *ms))
                 .collect(),
             model_version: frame.model_version,
+            depth: frame.depth.map(Into::into),
+            depth_error,
+            depth_error_code,
             error,
             error_code,
         }

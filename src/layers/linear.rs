@@ -66,6 +66,15 @@ impl Linear {
         }
     }
 
+    /// The layer, then a rectifier that ends at six.
+    pub fn forward_relu6(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = self.prepared(x)?;
+        match &self.weight {
+            Weight::Packed(packed) => packed.linear(&x, self.bias(), Then::Relu6),
+            Weight::Plain(weight) => x.f_linear(weight, self.bias())?.f_clamp_(0.0, 6.0),
+        }
+    }
+
     /// `residual` and the layer's output added up, in the residual's precision.
     pub fn forward_add(&self, x: &Tensor, mut residual: Tensor) -> Result<Tensor, TchError> {
         let same = residual.f_kind()? == self.kind;

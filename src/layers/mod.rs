@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod detection;
+pub mod group_norm;
 pub mod linear;
 pub mod network;
 pub mod norm;

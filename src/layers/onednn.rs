@@ -72,8 +72,31 @@ struct Functions {
 pub enum Then {
     Nothing,
     Relu,
+    /// A rectifier that ends at six.
+    Relu6,
     /// With the error function, not the tanh approximation.
     Gelu,
+}
+
+/// The bounds of [`Then::Relu6`].
+static TO_SIX: [&f64; 2] = [&0.0, &6.0];
+
+impl Then {
+    /// oneDNN's name, and what it needs beside it.
+    fn attribute(
+        self,
+    ) -> (
+        &'static CStr,
+        &'static [&'static f64],
+        Option<&'static CStr>,
+    ) {
+        match self {
+            Self::Nothing => (c"none", &[], None),
+            Self::Relu => (c"relu", &[], None),
+            Self::Relu6 => (c"hardtanh", &TO_SIX, None),
+            Self::Gelu => (c"gelu", &[], Some(c"none")),
+        }
+    }
 }
 
 /// A weight `[out, in]` in the layout of oneDNN's kernels; other operators do not understand it.
@@ -120,11 +143,7 @@ impl Packed {
         then: Then,
     ) -> Result<Tensor, TchError> {
         let functions = functions().ok_or_else(gone)?;
-        let (activation, algorithm) = match then {
-            Then::Nothing => (c"none", None),
-            Then::Relu => (c"relu", None),
-            Then::Gelu => (c"gelu", Some(c"none")),
-        };
+        let (activation, scalars, algorithm) = then.attribute();
         let algorithm = algorithm.map(CStr::as_ptr);
         let mut bias = bias.map(handle);
         let mut result = ptr::null_mut();
@@ -136,8 +155,9 @@ impl Packed {
                 handle(&self.0),
                 pointer_mut(&mut bias),
                 activation.as_ptr(),
-                ptr::null(),
-                0,
+                // A reference is a pointer.
+                scalars.as_ptr().cast(),
+                scalars.len() as i64,
                 algorithm.as_ref().map_or(ptr::null(), ptr::from_ref),
                 &raw mut result,
             )
@@ -190,18 +210,37 @@ pub fn convolves(kind: Kind, device: Device) -> bool {
     known && device == Device::Cpu
 }
 
-/// A convolution of `x` `[n, in, h, w]` with `weight` `[out, in / groups, k, k]`, rectified if
-/// `relu`. Where either has its channels last in memory, the result has.
+/// `weight` `[out, in / groups, k, k]` in the layout of oneDNN's kernels for [`convolve`], where it
+/// takes such; other operators do not understand it.
+pub fn lay_out(weight: Tensor, window: Window) -> Result<Tensor, TchError> {
+    let (_, _, height, width) = weight.size4()?;
+    // The layout for single places fits no stride but one.
+    if height * width == 1 || !convolves(weight.f_kind()?, weight.device()) {
+        return Ok(weight);
+    }
+    let (padding, stride, dilation) = ([window.padding; 2], [window.stride; 2], [1; 2]);
+    let none: Option<&[i64]> = None;
+    weight.f_to_mkldnn(None)?.f_mkldnn_reorder_conv2d_weight(
+        padding,
+        stride,
+        dilation,
+        window.groups,
+        none,
+    )
+}
+
+/// `then` of a convolution of `x` `[n, in, h, w]` with `weight` `[out, in / groups, k, k]`. Where either has its channels last in memory, the result has.
 pub fn convolve(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
     window: Window,
-    relu: bool,
+    then: Then,
 ) -> Result<Tensor, TchError> {
     let functions = functions().ok_or_else(gone)?;
     let (padding, stride, dilation) = ([window.padding; 2], [window.stride; 2], [1; 2]);
-    let activation = if relu { c"relu" } else { c"none" };
+    let (activation, scalars, algorithm) = then.attribute();
+    let algorithm = algorithm.map(CStr::as_ptr);
     let mut bias = bias.map(handle);
     let mut result = ptr::null_mut();
     // SAFETY: handles of live tensors, only borrowed; arrays have the lengths given; strings end
@@ -219,9 +258,10 @@ pub fn convolve(
             2,
             window.groups,
             activation.as_ptr(),
-            ptr::null(),
-            0,
-            ptr::null(),
+            // A reference is a pointer.
+            scalars.as_ptr().cast(),
+            scalars.len() as i64,
+            algorithm.as_ref().map_or(ptr::null(), ptr::from_ref),
             &raw mut result,
         )
     };
@@ -319,6 +359,11 @@ mod tests {
                 assert!(furthest(&ours, &plain) < near, "{kind:?}");
                 let ours = packed.linear(&x, bias, Then::Gelu).unwrap();
                 assert!(furthest(&ours, &plain.gelu("none")) < near, "{kind:?} gelu");
+                let ours = packed.linear(&x, bias, Then::Relu6).unwrap();
+                assert!(
+                    furthest(&ours, &plain.clamp(0.0, 6.0)) < near,
+                    "{kind:?} to six"
+                );
                 let ours = packed.linear_add(&x, bias, &other).unwrap();
                 assert!(furthest(&ours, &(plain + &other)) < near, "{kind:?} sum");
             }
@@ -340,10 +385,18 @@ mod tests {
             let weight = random(&[6, 4, 3, 3], kind);
             let bias = random(&[6], kind);
             let plain = x.conv2d(&weight, Some(&bias), [2, 2], [1, 1], [1, 1], 2);
-            let ours = convolve(&x, &weight, Some(&bias), window, true).unwrap();
+            let ours = convolve(&x, &weight, Some(&bias), window, Then::Relu).unwrap();
             assert!(furthest(&ours, &plain.relu()) < near, "{kind:?}");
+            let (x, plain) = (&x * 4, (&plain - bias.view([1, -1, 1, 1])) * 4);
+            let ours = convolve(&x, &weight, None, window, Then::Relu6).unwrap();
+            let capped = plain.clamp(0.0, 6.0);
+            assert!(furthest(&ours, &capped) < 4.0 * near, "{kind:?} to six");
+            let laid_out = lay_out(weight.copy(), window).unwrap();
+            let plain = convolve(&x, &weight, None, window, Then::Nothing).unwrap();
+            let ours = convolve(&x, &laid_out, None, window, Then::Nothing).unwrap();
+            assert!(furthest(&ours, &plain) < 4.0 * near, "{kind:?} laid out");
             let wrong = random(&[6, 5, 3, 3], kind);
-            assert!(convolve(&x, &wrong, None, window, false).is_err());
+            assert!(convolve(&x, &wrong, None, window, Then::Nothing).is_err());
         }
     }
 

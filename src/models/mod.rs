@@ -3,6 +3,7 @@
 pub mod blazepose;
 pub mod error;
 pub mod hmr2;
+pub mod midas;
 pub mod person_detector;
 pub mod phalp;
 pub mod regnety;

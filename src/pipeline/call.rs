@@ -8,6 +8,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::ahead::{Ahead, Spawned, all_of};
 use super::control::JobControl;
 use super::cut::Glimpse;
+use super::depth::estimate::{map_of, people};
+use super::depth::map::DepthMap;
 use super::error::{EngineError, INTERNAL, ends_call};
 use super::kept::{KeptFrame, Picture};
 use super::memory::{Memory, is_revised, look_back};
@@ -27,6 +29,8 @@ struct Prepared<S> {
     timings: Vec<(&'static str, f64)>,
     /// What is kept of the frame, if it is to be looked at again.
     picture: Option<Picture>,
+    /// Where it was asked for.
+    depth: Option<Result<DepthMap, EngineError>>,
     /// Of a clip that is gone over again.
     glimpse: Option<Glimpse>,
     /// Gives the frame's room back when its pixels go.
@@ -248,6 +252,7 @@ impl<P: Perception> Call<P> {
             sightings: Err(EngineError::new(INTERNAL, "the frame was not looked at")),
             timings: Vec::with_capacity(3),
             picture: None,
+            depth: None,
             glimpse: None,
             _room: room,
         };
@@ -287,6 +292,12 @@ impl<P: Perception> Call<P> {
         let ctl = self.ctl.metered();
         let seen = self.look(&ctl, &view).await;
         prepared.timings.extend(ctl.timings("look"));
+        if let (Some(model), Ok(_)) = (self.settings.depth, &seen) {
+            let open = self.core.depth().open(model).await?;
+            let ctl = self.ctl.metered();
+            prepared.depth = Some(map_of(&open, &ctl, &view.image).await?);
+            prepared.timings.push(("depth", ctl.busy_ms()));
+        }
         prepared.view = Some(view);
         match seen {
             Ok(sightings) => Ok(Prepared {
@@ -323,6 +334,7 @@ impl<P: Perception> Call<P> {
             sightings,
             mut timings,
             picture,
+            depth,
             glimpse,
             _room,
         } = prepared;
@@ -375,7 +387,19 @@ impl<P: Perception> Call<P> {
             earlier = look_back(&self.core, &ctl, memory).await?;
             timings.push(("back", ctl.busy_ms()));
         }
-        let (persons, mut held): (Vec<Person>, _) = persons.into_iter().partition(|p| p.confirmed);
+        let (mut persons, mut held): (Vec<Person>, _) =
+            persons.into_iter().partition(|p| p.confirmed);
+        let (mut measured, mut depth_error) = (None, None);
+        match self.settings.depth.zip(depth).filter(|_| error.is_none()) {
+            Some((model, Ok(map))) => {
+                let ctl = self.ctl.metered();
+                let (ordered, depth) = people(&self.core, &ctl, map, persons, model).await?;
+                timings.push(("order", ctl.busy_ms()));
+                (persons, measured) = (ordered, Some(depth));
+            }
+            Some((_, Err(why))) => depth_error = Some((why.code, why.message)),
+            None => {}
+        }
         if self.settings.mode == Mode::Online {
             held.clear();
         }
@@ -391,6 +415,8 @@ impl<P: Perception> Call<P> {
             processing_time_ms: timings.iter().map(|(_, ms)| ms).sum(),
             timings,
             model_version: self.core.version().to_owned(),
+            depth: measured,
+            depth_error,
             error,
         })
     }
@@ -431,6 +457,8 @@ impl<P: Perception> Call<P> {
             processing_time_ms: 0.0,
             timings: Vec::new(),
             model_version: self.core.version().to_owned(),
+            depth: None,
+            depth_error: None,
             error: Some((why.code, why.message)),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::geometry::joints::KeypointSet;
+use crate::pipeline::depth::model::DepthModel;
 
 /// Which landmark network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +55,11 @@ pub enum DetectorChoice {
 }
 
 /// The type that networks compute in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Precision {
     /// bf16 where the processor multiplies it natively, or on a card; else fp32.
+    #[default]
     Auto,
     Fp32,
     Bf16,
@@ -95,6 +97,7 @@ pub struct EngineConfig {
     pub max_image_bytes: u64,
     pub blazepose: BlazePoseConfig,
     pub humans: HumansConfig,
+    pub depth: DepthConfig,
 }
 
 impl Default for EngineConfig {
@@ -117,6 +120,7 @@ impl Default for EngineConfig {
             max_image_bytes: 256 << 20,
             blazepose: BlazePoseConfig::default(),
             humans: HumansConfig::default(),
+            depth: DepthConfig::default(),
         }
     }
 }
@@ -204,6 +208,23 @@ impl Default for HumansConfig {
             files: BTreeMap::new(),
         }
     }
+}
+
+/// Which depth network runs and how. Mirrors `DepthConfig` in `index.d.ts`.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "camelCase"))]
+pub struct DepthConfig {
+    /// Where a call does not say.
+    pub model: DepthModel,
+    /// `Auto`: the engine's, and where that is left open what suits the device.
+    pub precision: Precision,
+    /// Frames in one run, at most; 0: what suits the device.
+    pub batch_size: usize,
+    /// Attention heads of a DPT file whose width no released one has.
+    pub heads: Option<u32>,
+    /// Files of the caller's in the place of those of the cache, by model name.
+    #[cfg_attr(test, serde(skip))]
+    pub files: BTreeMap<String, PathBuf>,
 }
 
 /// How BlazePose looks for people and follows them. Mirrors `BlazePoseConfig` in `index.d.ts`.

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use super::call::Call;
 use super::clip::Clip;
 use super::control::JobControl;
+use super::depth::estimate::{DepthResult, estimate};
+use super::depth::model::DepthModel;
 use super::error::EngineError;
 use super::perception::{ClipSettings, ModelState, Perception};
 use super::plan::report::Plan;
@@ -129,6 +131,22 @@ impl<P: Perception> Engine<P> {
         self.open_clip(settings).run_whole(ctl, frames)
     }
 
+    /// A depth map of each frame, in the order given, by a network that is loaded when it is first
+    /// asked for. The frames count as the engine's, as those of any call.
+    pub fn estimate_depth(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        model: DepthModel,
+    ) -> impl Future<Output = Result<Vec<DepthResult>, EngineError>> + Send + use<P> {
+        let place = self.0.enter(frames.len());
+        let (core, ctl) = (Arc::clone(&self.0), ctl.clone());
+        async move {
+            let _place = place?;
+            ctl.guard(estimate(core, ctl.clone(), frames, model)).await
+        }
+    }
+
     /// Builds all workers and sends a synthetic frame the whole way: once to be searched for
     /// people, once with a box, so that every network runs. Again: only the frames.
     pub async fn warmup(&self, ctl: &JobControl) -> Result<Warmup, EngineError> {
@@ -200,7 +218,7 @@ impl<P: Perception> Engine<P> {
             max_queued_frames: admission.limit(),
             frames_done: admission.done(),
             frames_failed: admission.failed(),
-            models: core.perception().models(),
+            models: [core.perception().models(), core.depth().models()].concat(),
             plan: core.perception().plan().cloned(),
         }
     }
@@ -226,6 +244,7 @@ impl<P: Perception> Engine<P> {
         self.begin_close();
         self.0.pool().close();
         self.0.perception().close();
+        self.0.depth().close();
     }
 
     /// `close_blocking` off the runtime's own threads.

@@ -27,6 +27,8 @@ pub const IMAGE_EMPTY: &str = "ERR_POSE4D_IMAGE_EMPTY";
 pub const IMAGE_FORMAT: &str = "ERR_POSE4D_IMAGE_FORMAT";
 pub const IMAGE_CORRUPT: &str = "ERR_POSE4D_IMAGE_CORRUPT";
 pub const IMAGE_TOO_LARGE: &str = "ERR_POSE4D_IMAGE_TOO_LARGE";
+/// The image is too long and narrow for a network.
+pub const IMAGE_SHAPE: &str = "ERR_POSE4D_IMAGE_SHAPE";
 pub const IMAGE_BASE64: &str = "ERR_POSE4D_IMAGE_BASE64";
 pub const ABORTED: &str = "ERR_POSE4D_ABORTED";
 pub const TIMEOUT: &str = "ERR_POSE4D_TIMEOUT";

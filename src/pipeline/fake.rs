@@ -170,6 +170,7 @@ pub fn settings(threads: usize, max_queued_frames: usize) -> EngineSettings {
             max_bytes: 1 << 20,
         },
         loaded_in: Duration::ZERO,
+        depth: Default::default(),
     }
 }
 

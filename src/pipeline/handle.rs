@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::clip::Clip;
 use super::control::JobControl;
+use super::depth::estimate::DepthResult;
+use super::depth::model::DepthModel;
 use super::engine::{Engine, Health, Warmup, WeakEngine};
 use super::error::EngineError;
 use super::perception::{ClipSettings, Perception};
@@ -27,6 +29,12 @@ pub trait AnyEngine: Send + Sync {
     fn resume_clip(&self, snapshot: &[u8]) -> Result<Arc<dyn AnyClip>, EngineError>;
     /// For a thread that has entered a tokio runtime.
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream>;
+    fn estimate_depth(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        model: DepthModel,
+    ) -> Boxed<Vec<DepthResult>>;
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup>;
     fn health(&self) -> Health;
     fn mesh_faces(&self) -> Option<&[u32]>;
@@ -93,6 +101,15 @@ impl<P: Perception> AnyEngine for Engine<P> {
 
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream> {
         Arc::new(Engine::open_stream(self, ctl, settings))
+    }
+
+    fn estimate_depth(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        model: DepthModel,
+    ) -> Boxed<Vec<DepthResult>> {
+        Box::pin(Engine::estimate_depth(self, ctl, frames, model))
     }
 
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup> {

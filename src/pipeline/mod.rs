@@ -10,6 +10,7 @@ pub mod clip;
 pub mod config;
 pub mod control;
 mod cut;
+pub mod depth;
 pub mod device;
 pub mod engine;
 pub mod error;

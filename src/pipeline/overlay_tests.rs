@@ -79,6 +79,8 @@ fn frame(width: usize, height: usize, persons: Vec<Person>) -> (Rgb8, FrameResul
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
+        depth_error: None,
         error: None,
     };
     (image, result)

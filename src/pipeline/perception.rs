@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::control::JobControl;
+use super::depth::model::DepthModel;
 use super::error::EngineError;
 use super::plan::report::Plan;
 use super::pool::Pool;
@@ -36,6 +37,8 @@ pub struct ClipSettings {
     /// Whether results hold the meshes, of a model that has them.
     pub mesh: bool,
     pub mode: Mode,
+    /// The network by whose maps people are ordered from front to back; `None`: they are not.
+    pub depth: Option<DepthModel>,
 }
 
 impl Default for ClipSettings {
@@ -45,6 +48,7 @@ impl Default for ClipSettings {
             fps: 30.0,
             mesh: true,
             mode: Mode::Online,
+            depth: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::geometry::boxes::BBox;
 use crate::geometry::roi::Roi;
+use crate::pipeline::depth::fit::Fit;
 use crate::pipeline::words::{self, Word};
 use crate::tracking::stored::{StoredBox, StoredRoi};
 
@@ -157,6 +158,33 @@ pub struct Person {
     pub vertices: Option<Vec<f32>>,
     /// Of people seen in this frame whose numbers are smoothed: what was measured.
     pub raw: Option<Box<Raw>>,
+    /// Of people seen in a frame whose depth was asked for.
+    pub depth: Option<PersonDepth>,
+}
+
+/// A person in a depth map.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PersonDepth {
+    /// 0: nearest to the camera.
+    pub order: u32,
+    /// The map's, median over the body; larger is nearer.
+    pub value: f32,
+    /// On the body that it is the median of.
+    pub places: u32,
+    /// Along the camera's axis, by the frame's fit.
+    pub metres: Option<f32>,
+}
+
+/// What a frame's depth map says on the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrameDepth {
+    /// Which network, by its name in torch.hub.
+    #[serde(with = "words::one")]
+    pub model: Word,
+    pub min: f32,
+    pub max: f32,
+    /// From its values to metres; `None` where nobody's distance is known.
+    pub fit: Option<Fit>,
 }
 
 impl Person {
@@ -178,6 +206,7 @@ impl Person {
             keypoint_source: None,
             smpl: None,
             vertices: None,
+            depth: None,
             raw: None,
         }
     }
@@ -215,6 +244,11 @@ pub struct FrameResult {
     #[serde(with = "words::named")]
     pub timings: Vec<(Word, f64)>,
     pub model_version: String,
+    /// Where it was asked for and the frame could be read.
+    pub depth: Option<FrameDepth>,
+    /// Why there is none, of a frame that is good otherwise: stable code and message.
+    #[serde(with = "words::coded")]
+    pub depth_error: Option<(Word, String)>,
     /// A bad frame is data: stable code and message.
     #[serde(with = "words::coded")]
     pub error: Option<(Word, String)>,

@@ -40,6 +40,8 @@ fn result(number: u32, persons: Vec<Person>) -> FrameResult {
         processing_time_ms: 0.0,
         timings: Vec::new(),
         model_version: String::new(),
+        depth: None,
+        depth_error: None,
         error: None,
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::admission::{Admission, Ticket};
+use super::depth::stand::{self, Stand};
 use super::error::EngineError;
 use super::perception::Perception;
 use super::pool::{Pool, closed};
@@ -24,6 +25,7 @@ pub struct EngineSettings {
     pub decode: DecodeLimits,
     /// What loading the model has already cost before the workers are built.
     pub loaded_in: Duration,
+    pub depth: stand::Settings,
 }
 
 /// Shared by the engine and its clips.
@@ -31,6 +33,7 @@ pub(super) struct Core<P: Perception> {
     perception: Arc<P>,
     pool: Pool<P::Worker>,
     settings: EngineSettings,
+    depth: Stand,
     version: String,
     admission: Arc<Admission>,
     /// One permit per frame of pixels.
@@ -67,6 +70,7 @@ impl<P: Perception> Core<P> {
             admission: Arc::new(Admission::new(settings.max_queued_frames)),
             room: Arc::new(Semaphore::new(window)),
             window,
+            depth: Stand::new(settings.depth.clone()),
             settings,
             built_in_ns,
             warming: AtomicUsize::new(0),
@@ -77,6 +81,10 @@ impl<P: Perception> Core<P> {
 
     pub(super) fn perception(&self) -> &P {
         &self.perception
+    }
+
+    pub(super) fn depth(&self) -> &Stand {
+        &self.depth
     }
 
     pub(super) fn pool(&self) -> &Pool<P::Worker> {
@@ -150,6 +158,7 @@ impl<P: Perception> Core<P> {
         self.room.close();
         self.pool.begin_close();
         self.perception.begin_close();
+        self.depth.begin_close();
     }
 
     pub(super) fn enter(&self, frames: usize) -> Result<Ticket, EngineError> {

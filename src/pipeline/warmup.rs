@@ -8,7 +8,10 @@ use serde::Serialize;
 use tch::Device;
 
 use super::config::{DetectorChoice, EngineConfig, Precision};
+use super::depth::model::{DepthModel, FAMILY};
+use super::depth::{self, stand};
 use super::humans::trial;
+use super::perception::ModelState;
 use super::plan::report::{Plan, device_name};
 use super::rehearsal::{self, Rehearsal};
 use crate::cache::download::request as download;
@@ -20,6 +23,7 @@ use crate::cache::prepare::{self, PrepareOptions, Prepared, Readiness};
 use crate::cache::progress::{Progress, Watch};
 use crate::cache::store::Store;
 use crate::cache::structure;
+use crate::checkpoint::dtype::DType;
 
 /// How a family is to be loaded.
 #[derive(Clone, Debug)]
@@ -106,9 +110,17 @@ pub fn warm(
     let family = names
         .iter()
         .find_map(|name| FAMILIES.into_iter().find(|(set, _)| set == name));
+    let mut of_depth = false;
+    for name in names {
+        let entries = store.manifest().select(name)?;
+        of_depth |= entries.iter().any(|entry| entry.family == FAMILY);
+    }
     let options = PrepareOptions {
         // The engine casts while it loads: a fast form in bf16 would round what stays in fp32.
-        precision: settings.precision.clone().filter(|_| family.is_none()),
+        precision: settings
+            .precision
+            .clone()
+            .filter(|_| family.is_none() && !of_depth),
         ..PrepareOptions::default()
     };
     let network = download::Settings {
@@ -127,15 +139,27 @@ pub fn warm(
     let mut models: BTreeMap<String, Model> = BTreeMap::new();
     for mut file in prepared {
         let entry = store.manifest().entry(&file.id)?;
-        let mut seconds = 0.0;
+        let (mut seconds, mut of_run) = (0.0, None);
         let skip = family.is_some() && of_engine(&file);
         if let Some(path) = file
             .path
             .clone()
             .filter(|_| file.status == Readiness::Ready && !skip)
         {
-            match load(entry, &path, &file, settings, watch) {
-                Ok(loaded) => seconds = loaded.map_or(0.0, |loaded| loaded.time.as_secs_f64()),
+            let loaded = match DepthModel::of_id(&entry.id) {
+                Some(model) => {
+                    let state = run_depth(model, &path, settings, watch)?;
+                    state.map(|state| {
+                        let seconds = state.load_seconds.unwrap_or(0.0);
+                        of_run = Some(state);
+                        seconds
+                    })
+                }
+                None => load(entry, &path, &file, settings, watch)
+                    .map(|loaded| loaded.map_or(0.0, |loaded| loaded.time.as_secs_f64())),
+            };
+            match loaded {
+                Ok(spent) => seconds = spent,
                 Err(error) if error.code == ABORTED => return Err(error),
                 Err(error) => {
                     file.status = Readiness::Failed;
@@ -144,10 +168,18 @@ pub fn warm(
                 }
             }
         }
-        let model = models
-            .entry(file.component.clone())
-            .or_insert_with(Model::new);
+        // Of a family of networks each is a model of its own.
+        let key = match entry.family.as_str() {
+            FAMILY => file.id.clone(),
+            _ => file.component.clone(),
+        };
+        let model = models.entry(key).or_insert_with(Model::new);
         model.load_time_seconds += seconds;
+        if let Some(state) = of_run {
+            model.precision = Some(state.precision);
+            model.device = Some(state.device);
+            model.bytes = Some(state.bytes);
+        }
         model.add(file);
     }
     let plan = match family {
@@ -207,6 +239,31 @@ fn run(
         model.bytes = Some(state.bytes);
     }
     Ok(warmed.plan)
+}
+
+/// A depth network loaded, and a frame sent through it. `Err` where nobody waits for it any more.
+fn run_depth(
+    model: DepthModel,
+    path: &Path,
+    settings: &Settings,
+    watch: Watch,
+) -> Result<Result<ModelState, CacheError>, CacheError> {
+    watch.check()?;
+    watch.step(&Progress {
+        phase: "run",
+        model: model.id(),
+        file: "",
+        loaded: 0,
+        total: None,
+    });
+    let precision = settings.precision.as_deref();
+    let how = stand::Settings {
+        device: device_name(settings.device),
+        precision: precision.and_then(DType::from_name),
+        threads: settings.threads,
+        ..stand::Settings::default()
+    };
+    Ok(depth::trial::run(model, path, &how).map_err(|e| CacheError::new(e.code, e.message)))
 }
 
 /// Loads one file as its network would; nothing for what only brings other files.

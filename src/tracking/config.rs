@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Joints below this confidence tell nothing about where somebody is.
+pub(super) const MIN_CONFIDENCE: f32 = 0.3;
+
 /// How people are followed. Sizes and distances are in body sizes (the square root of the area of
 /// a person's joints in the image: about 0.6 of a standing person's height).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks::pose_similarity;
-use crate::tracking::config::TrackerConfig;
-use crate::tracking::observation::{MIN_CONFIDENCE, Observation};
+use crate::tracking::config::{MIN_CONFIDENCE, TrackerConfig};
+use crate::tracking::observation::Observation;
 use crate::tracking::tracklet::Tracklet;
 
 /// Limbs whose directions make up the 3D pose, by BlazePose's joints.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::observation::MIN_CONFIDENCE;
+use super::config::MIN_CONFIDENCE;
 use crate::imaging::pixels::Rgb8;
 
 /// Trunk, upper arms, thighs, shanks: from where to where, by BlazePose's joints, left and right.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::geometry::boxes::BBox;
 use crate::geometry::joints::BLAZEPOSE33_BODY;
 use crate::geometry::oks::pose_area;
+use crate::tracking::config::MIN_CONFIDENCE;
 use crate::tracking::looks::Looks;
 use crate::tracking::stored::StoredBox;
 
@@ -53,9 +54,6 @@ pub struct Record {
     /// False while it may yet be a false alarm.
     pub confirmed: bool,
 }
-
-/// Joints below this confidence tell nothing about where somebody is.
-pub(super) const MIN_CONFIDENCE: f32 = 0.3;
 
 const TORSO: [usize; 4] = [11, 12, 23, 24];
 

@@ -77,6 +77,7 @@ fn engine(models: &Path, smoothing: bool) -> Result<Engine<BlazePosePerception>,
     let perception =
         BlazePosePerception::new(&config, read(DETECTOR)?, landmark).map_err(|e| e.to_string())?;
     let settings = EngineSettings {
+        depth: Default::default(),
         model: "blazepose",
         threads: 1,
         max_queued_frames: config.max_queued_frames,

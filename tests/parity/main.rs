@@ -17,6 +17,7 @@ mod detectors;
 mod engine;
 mod hmr2;
 mod masks;
+mod midas;
 mod models;
 mod phalp;
 mod photos;
@@ -64,7 +65,9 @@ fn main() -> ExitCode {
         }
     }
     type Run = fn(&Path, &mut Report) -> Result<(), String>;
-    let networks: [(&str, &[Run]); 5] = [
+    let networks: [(&str, &[Run]); 7] = [
+        ("dpt", &[midas::run]),
+        ("midas", &[midas::run]),
         ("phalp", &[phalp::run]),
         ("hmr2", &[smpl::run, hmr2::run]),
         ("regnet", &[detectors::regnet]),

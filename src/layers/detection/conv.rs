@@ -4,7 +4,7 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::checkpoint::dtype::DType;
 use crate::layers::linear::Linear;
-use crate::layers::onednn::{self, Window};
+use crate::layers::onednn::{self, Then, Window};
 use crate::layers::weights::{Param, Weights, WeightsError};
 
 /// detectron2's epsilon of batch normalisation.
@@ -26,7 +26,7 @@ pub struct Conv {
 enum Kernel {
     /// 1×1, stride 1.
     Product(Linear),
-    /// `(out, in / groups, k, k)` weights, channels last in memory.
+    /// `(out, in / groups, k, k)` weights, laid out for oneDNN or channels last in memory.
     Window {
         weight: Tensor,
         bias: Option<Param>,
@@ -59,15 +59,21 @@ impl Conv {
         };
         let [out, inputs, height, width] = shape;
         let groups = in_channels / inputs.max(1);
-        let mut weight = own.get("weight", &shape)?;
+        let norm_weights = weights.sub(norm);
+        let folds = norm_weights.contains("running_mean");
+        // What is folded is rounded once, afterwards.
+        let get = |name: &str, shape: &[i64]| match folds {
+            true => own.get_in(name, shape, DType::F32),
+            false => own.get(name, shape),
+        };
+        let mut weight = get("weight", &shape)?;
         let mut bias = match own.contains("bias") {
-            true => Some(own.get("bias", &[out])?),
+            true => Some(get("bias", &[out])?),
             false => None,
         };
-        let norm_weights = weights.sub(norm);
         let mut layer = None;
-        if norm_weights.contains("running_mean") {
-            let (folded, shift) = fold(&norm_weights, &weight, bias.as_deref(), out)?;
+        if folds {
+            let (folded, shift) = fold(&norm_weights, &weight, bias.as_deref(), BATCH_EPS)?;
             (weight, bias) = (folded, Some(shift));
         } else if norm_weights.contains("weight") {
             let get = |part| norm_weights.get(part, &[out]);
@@ -79,14 +85,15 @@ impl Conv {
             let flat = weight.f_view_copy([out, in_channels])?;
             Kernel::Product(Linear::new(Param::owned(flat), bias)?)
         } else {
+            let window = Window {
+                stride,
+                padding: height / 2,
+                groups,
+            };
             Kernel::Window {
-                weight: channels_last(&weight)?,
+                weight: onednn::lay_out(channels_last(&weight)?, window)?,
                 bias,
-                window: Window {
-                    stride,
-                    padding: height / 2,
-                    groups,
-                },
+                window,
             }
         };
         Ok(Self {
@@ -114,6 +121,20 @@ impl Conv {
         }
     }
 
+    /// The outcome, without a rectifier, added to `residual` `(n, out, h / stride, w / stride)`.
+    pub fn forward_add(&self, x: &Tensor, mut residual: Tensor) -> Result<Tensor, TchError> {
+        if let (Kernel::Product(linear), None) = (&self.kernel, &self.norm) {
+            let places = |t: &Tensor| t.f_permute([0, 2, 3, 1]);
+            let sum = linear.forward_add(&places(x)?, places(&residual)?)?;
+            return sum.f_permute([0, 3, 1, 2]);
+        }
+        let y = self.convolve(&x.f_to_dtype(self.kind, false, false)?, false)?;
+        match &self.norm {
+            Some((weight, bias)) => residual.f_add_(&channel_norm(&y, weight, bias)?),
+            None => residual.f_add_(&y),
+        }
+    }
+
     fn convolve(&self, x: &Tensor, relu: bool) -> Result<Tensor, TchError> {
         match &self.kernel {
             Kernel::Product(linear) => {
@@ -129,7 +150,8 @@ impl Conv {
                 bias,
                 window,
             } if onednn::convolves(self.kind, x.device()) => {
-                onednn::convolve(x, weight, bias.as_deref(), *window, relu)
+                let then = if relu { Then::Relu } else { Then::Nothing };
+                onednn::convolve(x, weight, bias.as_deref(), *window, then)
             }
             Kernel::Window {
                 weight,
@@ -146,7 +168,7 @@ impl Conv {
 }
 
 /// A copy of `(n, c, h, w)` with the channels of a place side by side.
-fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
+pub fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
     let (n, c, h, w) = x.size4()?;
     let mut copy = Tensor::f_empty([n, h, w, c], (x.f_kind()?, x.device()))?;
     copy.f_copy_(&x.f_permute([0, 2, 3, 1])?)?;
@@ -161,17 +183,18 @@ pub fn channel_norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor
         .f_permute([0, 3, 1, 2])
 }
 
-/// Weights and bias that do convolution and batch normalisation in one.
-fn fold(
+/// Weights and bias, in the working precision, that do convolution and the batch normalisation
+/// `norm` in one.
+pub fn fold(
     norm: &Weights,
     weight: &Tensor,
     bias: Option<&Tensor>,
-    out: i64,
+    eps: f64,
 ) -> Result<(Param, Param), WeightsError> {
-    let kind = weight.kind();
+    let (kind, out) = (norm.kind(), weight.size4()?.0);
     let wide = |t: &Tensor| t.f_to_kind(Kind::Double);
     let get = |part: &str| -> Result<Tensor, WeightsError> {
-        let param = norm.get(part, &[out])?;
+        let param = norm.get_in(part, &[out], DType::F32)?;
         Ok(wide(&param)?)
     };
     if norm.contains("num_batches_tracked") {
@@ -179,7 +202,7 @@ fn fold(
     }
     let (gamma, beta) = (get("weight")?, get("bias")?);
     let (mean, variance) = (get("running_mean")?, get("running_var")?);
-    let scale = gamma.f_div(&variance.f_add_scalar(BATCH_EPS)?.f_sqrt()?)?;
+    let scale = gamma.f_div(&variance.f_add_scalar(eps)?.f_sqrt()?)?;
     let mut shift = beta.f_sub(&mean.f_mul(&scale)?)?;
     if let Some(bias) = bias {
         shift = shift.f_add(&wide(bias)?.f_mul(&scale)?)?;

@@ -127,7 +127,7 @@ fn without_weak_boxes_nobody_is_looked_for() {
 fn a_search_ends_where_they_were_seen_before_and_where_they_would_be_guessed_no_more() {
     let mut memories = Memories::new(36, 30);
     for index in 0..10 {
-        let seen = index < 2 || index > 6;
+        let seen = !(2..=6).contains(&index);
         let told = if seen {
             vec![somebody(4, 8.0)]
         } else {

@@ -30,8 +30,8 @@ pub fn of(network: &str, device: &str, failed: &Failed<TchError>) -> EngineError
         Failed::TooLarge(error) => EngineError::new(
             MEMORY,
             format!(
-                "{network} ran out of memory on {device} with one person at a time: {}; free \
-                 memory there, or use a smaller precision, device: 'cpu' or detector: 'regnety'",
+                "{network} ran out of memory on {device} with one input at a time: {}; free \
+                 memory there, or use a smaller precision, device: 'cpu', or a smaller network",
                 first(error)
             ),
         ),

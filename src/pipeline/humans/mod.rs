@@ -1,8 +1,8 @@
 //! 4D-Humans as the engine runs it: detector, HMR2 with its SMPL body, ViTPose, identities.
 
 mod back;
-mod bell;
-mod desk;
+pub(super) mod bell;
+pub(super) mod desk;
 mod fault;
 pub mod files;
 mod follow;
@@ -13,6 +13,6 @@ mod opening;
 pub mod perception;
 mod person;
 mod phalp;
-mod post;
+pub(super) mod post;
 mod smooth;
 pub mod trial;

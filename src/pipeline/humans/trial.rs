@@ -29,6 +29,7 @@ pub fn run(config: &EngineConfig, store: &Store, watch: Watch) -> Result<Warmup,
             max_bytes: config.max_image_bytes,
         },
         loaded_in: start.elapsed(),
+        depth: Default::default(),
     };
     let engine = Engine::new(model, settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

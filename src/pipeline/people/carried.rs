@@ -24,7 +24,7 @@ pub(super) struct Carried {
     world: LandmarkFilter,
     pub(super) bones: BoneLengths,
     /// From what was measured in the last sight to what was told: where smoothing goes on from.
-    lag: Option<(Vec<[f32; 3]>, Vec<[f32; 3]>)>,
+    lag: Option<Lag>,
 }
 
 /// A region about a body, in sizes of its box.
@@ -59,6 +59,13 @@ impl Seat {
 
 fn size_of(body: &BBox) -> f32 {
     body.width().max(body.height()).max(1.0)
+}
+
+/// How far what was told is from what was measured, point by point and joint by joint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Lag {
+    points: Vec<[f32; 3]>,
+    joints: Vec<[f32; 3]>,
 }
 
 impl Carried {
@@ -112,16 +119,16 @@ impl Carried {
             points: points.collect(),
             joints,
         };
-        self.lag = Some((
-            between(&body.points, &smooth.points),
-            between(&body.joints, &smooth.joints),
-        ));
+        self.lag = Some(Lag {
+            points: between(&body.points, &smooth.points),
+            joints: between(&body.joints, &smooth.joints),
+        });
         smooth
     }
 
     /// Somebody not seen goes on from what was told of them, and not from what was measured.
     pub(super) fn go_on(&self, body: &mut Body) {
-        if let Some((points, joints)) = &self.lag {
+        if let Some(Lag { points, joints }) = &self.lag {
             move_by(&mut body.joints, joints);
             let sure: Vec<f32> = body.points.iter().map(|p| p[2]).collect();
             move_by(&mut body.points, points);

@@ -3,6 +3,7 @@
 use crate::checkpoint::dtype::DType;
 
 use super::sizes::Network;
+use crate::models::midas::Kind;
 
 const MB: u64 = 1 << 20;
 
@@ -50,6 +51,15 @@ pub fn working_set(network: Network, precision: DType) -> WorkingSet {
         (Network::VitPose, false) => (48, 36),
         (Network::Phalp, true) => (47, 0),
         (Network::Phalp, false) => (50, 0),
+        // By frames; of 1920 x 1080, a long one more.
+        (Network::Depth(Kind::DptLarge), true) => (0, 474),
+        (Network::Depth(Kind::DptLarge), false) => (0, 262),
+        (Network::Depth(Kind::DptHybrid), true) => (0, 529),
+        (Network::Depth(Kind::DptHybrid), false) => (0, 283),
+        (Network::Depth(Kind::MidasV21), true) => (0, 235),
+        (Network::Depth(Kind::MidasV21), false) => (0, 113),
+        (Network::Depth(Kind::MidasSmall), true) => (0, 68),
+        (Network::Depth(Kind::MidasSmall), false) => (0, 60),
     };
     WorkingSet {
         fixed: fixed * MB,
@@ -62,7 +72,7 @@ mod tests {
     use super::*;
 
     /// Precision, batch and MB as `scripts/campaigns/memory.mjs --sizes` printed them.
-    const MEASURED: [(Network, DType, usize, u64); 14] = [
+    const MEASURED: [(Network, DType, usize, u64); 22] = [
         (Network::Hmr2, DType::BF16, 1, 31),
         (Network::Hmr2, DType::BF16, 8, 115),
         (Network::Hmr2, DType::F32, 1, 31),
@@ -78,6 +88,15 @@ mod tests {
         // As `cargo bench --bench phalp` printed them.
         (Network::Phalp, DType::BF16, 1, 40),
         (Network::Phalp, DType::F32, 1, 37),
+        // As `scripts/campaigns/depth_memory.mjs` printed them.
+        (Network::Depth(Kind::DptLarge), DType::BF16, 1, 209),
+        (Network::Depth(Kind::DptLarge), DType::F32, 1, 379),
+        (Network::Depth(Kind::DptHybrid), DType::BF16, 1, 226),
+        (Network::Depth(Kind::DptHybrid), DType::F32, 1, 423),
+        (Network::Depth(Kind::MidasV21), DType::BF16, 1, 90),
+        (Network::Depth(Kind::MidasV21), DType::F32, 1, 188),
+        (Network::Depth(Kind::MidasSmall), DType::BF16, 1, 48),
+        (Network::Depth(Kind::MidasSmall), DType::F32, 1, 54),
     ];
 
     #[test]

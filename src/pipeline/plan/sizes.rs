@@ -6,6 +6,7 @@ use crate::checkpoint::checkpoint::Checkpoint;
 use crate::checkpoint::dtype::DType;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::open;
+use crate::models::midas::Kind;
 
 /// The networks that can be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Network {
     VitPose,
     /// Texture encoder and pose predictor, which tell people apart.
     Phalp,
+    /// Of the MiDaS family.
+    Depth(Kind),
 }
 
 impl Network {
@@ -27,6 +30,7 @@ impl Network {
             Self::Hmr2 => "hmr2",
             Self::VitPose => "vitpose",
             Self::Phalp => "phalp",
+            Self::Depth(kind) => kind.name(),
         }
     }
 
@@ -37,6 +41,7 @@ impl Network {
             Self::VitDet | Self::RegNetY => &["roi_heads.mask_"],
             Self::Hmr2 => &["discriminator."],
             Self::VitPose | Self::Phalp => &[],
+            Self::Depth(_) => &["pretrained.model.head.", "auxlayer."],
         }
     }
 
@@ -146,6 +151,8 @@ impl Sizes {
             Network::Hmr2 => self.hmr2,
             Network::VitPose => self.vitpose,
             Network::Phalp => self.phalp,
+            // Planned when it is first asked for, by itself: `depth::room`.
+            Network::Depth(_) => None,
         }
     }
 }
