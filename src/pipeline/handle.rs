@@ -8,6 +8,7 @@ use super::clip::Clip;
 use super::control::JobControl;
 use super::engine::{Engine, Health, Warmup, WeakEngine};
 use super::error::EngineError;
+use super::looks::Looked;
 use super::perception::{ClipSettings, Perception};
 use super::result::FrameResult;
 use super::source::FrameInput;
@@ -27,6 +28,15 @@ pub trait AnyEngine: Send + Sync {
     fn resume_clip(&self, snapshot: &[u8]) -> Result<Arc<dyn AnyClip>, EngineError>;
     /// For a thread that has entered a tokio runtime.
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream>;
+    /// As [`Engine::look_at`].
+    fn look_at(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        settings: ClipSettings,
+        start: u64,
+    ) -> Boxed<Vec<Looked>>;
+    fn look_key(&self) -> String;
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup>;
     fn health(&self) -> Health;
     fn mesh_faces(&self) -> Option<&[u32]>;
@@ -93,6 +103,20 @@ impl<P: Perception> AnyEngine for Engine<P> {
 
     fn open_stream(&self, ctl: &JobControl, settings: ClipSettings) -> Arc<dyn AnyStream> {
         Arc::new(Engine::open_stream(self, ctl, settings))
+    }
+
+    fn look_at(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        settings: ClipSettings,
+        start: u64,
+    ) -> Boxed<Vec<Looked>> {
+        Box::pin(Engine::look_at(self, ctl, frames, settings, start))
+    }
+
+    fn look_key(&self) -> String {
+        Engine::look_key(self)
     }
 
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup> {

@@ -36,6 +36,8 @@ pub struct Humans {
     max_predicted: u32,
     preset: TrackerPreset,
     version: String,
+    /// All else that changes what is seen.
+    settings: String,
 }
 
 impl Humans {
@@ -61,6 +63,7 @@ impl Humans {
         };
         let source = finder.as_ref().map(|finder| finder.source);
         let version = opening::version(config, &files, source);
+        let settings = opening::settings(config, &plan);
         let (facts, accounts) = (Arc::clone(&opening.facts), opening.accounts.clone());
         let desks = opening.start()?;
         let identity = match identity {
@@ -105,6 +108,7 @@ impl Humans {
             max_predicted: config.humans.max_predicted,
             preset: config.humans.tracker_preset,
             version,
+            settings,
         })
     }
 }
@@ -158,6 +162,10 @@ impl Perception for Humans {
             (true, None) => Clip::by_joints(most),
             (true, Some(_)) => Clip::by_phalp(phalp_config(self.preset), most),
         }
+    }
+
+    fn looks_with(&self) -> String {
+        self.settings.clone()
     }
 
     async fn look(
