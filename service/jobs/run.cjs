@@ -102,7 +102,7 @@ async function readThrough(context, { reader, info, sampling, total }) {
   const { engine, store, job, signal, onResults, openLooks } = context
   const rate = (info.fps ?? 30) / (sampling.every ?? 1)
   const { clip, done } = await resume(engine, store, job, { fps: rate })
-  const looks = openLooks?.({ info, sampling, total, done })
+  const looks = await openLooks?.({ info, sampling, total, done })
   const calls = new Calls(clip, { signal, mesh: job.options.mesh ?? true })
   let [seen, stored, batch] = [0, done, []]
   const checkpoint = async (last) => {

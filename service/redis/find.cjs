@@ -9,7 +9,6 @@ const { VideoReader } = require('../../lib/video/read.cjs')
 const { samplingOf } = require('../jobs/run.cjs')
 const { FIND_ATTEMPTS } = require('./queues.cjs')
 const { digest } = require('./looks.cjs')
-const { shardRange } = require('./shards.cjs')
 
 const deflate = promisify(zlib.deflateRaw)
 
@@ -79,12 +78,14 @@ class Finder {
   #store
   #engine
   #roots
+  #shards
   #probes = new Probes()
 
-  constructor({ store, engine, roots }) {
+  constructor({ store, engine, roots, shards }) {
     this.#store = store
     this.#engine = engine
     this.#roots = roots
+    this.#shards = shards
   }
 
   /** `last`: it is not tried again after this. Rejects where it failed, or `signal` was aborted. */
@@ -117,7 +118,7 @@ class Finder {
     const { path: video, stat } = await this.#roots.stat(job.video, VIDEO_NOT_FOUND)
     const info = await this.#probes.of(video, stat, signal)
     const sampling = samplingOf(job.options, info)
-    const range = shardRange(shard, info, sampling)
+    const range = this.#shards.range(shard, info, sampling)
     if (!range) return 0
     const mesh = job.options.mesh ?? true
     let [bytes, wanted] = [0, true]

@@ -28,9 +28,7 @@ class Log {
 
   #line(level, first, text) {
     const [fields, msg] = typeof first === 'string' ? [{}, first] : [told(first), text]
-    this.#write(
-      `${JSON.stringify({ level, time: Date.now(), ...this.#fields, ...fields, msg })}\n`,
-    )
+    this.#write(`${JSON.stringify({ level, time: Date.now(), ...this.#fields, ...fields, msg })}\n`)
   }
 }
 

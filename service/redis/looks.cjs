@@ -5,7 +5,6 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const zlib = require('node:zlib')
 const { promisify } = require('node:util')
-const { shardCount, shardOf } = require('./shards.cjs')
 
 const inflate = promisify(zlib.inflateRaw)
 
@@ -32,6 +31,7 @@ class Looks {
   #log
   #signal
   #sampling
+  #cut
   #shards
   #shard = -1
   #account
@@ -39,8 +39,8 @@ class Looks {
   #bytes
   #unused = 0
 
-  /** `{ store, queues, id, key, log, signal }`, and of the reading `{ sampling, total, done }`. */
-  constructor({ store, queues, id, key, log, signal }, { sampling, total }) {
+  /** `{ store, queues, shards, id, key, log, signal }`, and of the reading `{ sampling, total }`. */
+  constructor({ store, queues, shards, id, key, log, signal }, { sampling, total }) {
     this.#store = store
     this.#queues = queues
     this.#id = id
@@ -48,13 +48,14 @@ class Looks {
     this.#log = log
     this.#signal = signal
     this.#sampling = sampling
-    this.#shards = shardCount(total) ?? Number.POSITIVE_INFINITY
+    this.#cut = shards
+    this.#shards = shards.count(total) ?? Number.POSITIVE_INFINITY
   }
 
   /** The frame with the look at it, if there is one; with a problem where nobody survived looking. */
   async with(frame, index) {
     if (frame.problem) return frame
-    await this.#enter(shardOf(frame.frameNumber, this.#sampling))
+    await this.#enter(this.#cut.of(frame.frameNumber, this.#sampling))
     const { poison, failed } = this.#account
     if (poison) return { ...frame, problem: this.#poisoned(frame, poison), problemCode: WORKER }
     if (failed) return frame

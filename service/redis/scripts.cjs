@@ -72,8 +72,8 @@ const SCRIPTS = {
     numberOfKeys: 3,
     lua: `${OWNED}
       redis.call('HDEL', KEYS[1], 'owner')
-      redis.call('HINCRBY', KEYS[1], 'attempts', -1)
-      redis.call('HSET', KEYS[1], 'status', '"queued"')
+      local attempts = tonumber(redis.call('HGET', KEYS[1], 'attempts') or '0')
+      redis.call('HSET', KEYS[1], 'status', '"queued"', 'attempts', math.max(0, attempts - 1))
       redis.call('ZREM', KEYS[3], ARGV[2])
       redis.call('ZADD', KEYS[2], redis.call('HGET', KEYS[1], 'seq'), ARGV[2])
       return 1`,

@@ -3,30 +3,49 @@
 
 /** Sampled frames of a shard. */
 const SHARD = 64
+const USUAL_RATE = 30
 
 const everyOf = ({ every = 1 }) => every
 
-/** Of the sampled frame with this number. */
-const shardOf = (frameNumber, sampling) => Math.floor(frameNumber / everyOf(sampling) / SHARD)
+class Shards {
+  #size
 
-/** How many there are; undefined where the video does not say how long it is. */
-const shardCount = (total) => (total === undefined ? undefined : Math.ceil(total / SHARD))
-
-/**
- * Frame numbers `[from, to)` of a shard, and the second from which it is to be read: between its first frame and
- * the one before. Undefined where the video is known to end before it.
- */
-function shardRange(shard, info, sampling) {
-  const every = everyOf(sampling)
-  const from = shard * SHARD * every
-  const range = { from, to: from + SHARD * every, every }
-  if (from === 0) return { ...range, start: 0 }
-  const { stamps, tick, origin, start } = info.stream
-  if (stamps) {
-    if (from >= stamps.length) return undefined
-    return { ...range, start: ((stamps[from - 1] + stamps[from]) / 2) * tick - origin }
+  /** The same for all workers: another's looks are found under other names, and are of no use. */
+  constructor(size = SHARD) {
+    this.#size = size
   }
-  return { ...range, start: start - origin + (from - 0.5) / (info.fps ?? 30) }
+
+  /** Of the sampled frame with this number. */
+  of(frameNumber, sampling) {
+    return this.at(Math.floor(frameNumber / everyOf(sampling)))
+  }
+
+  /** Of the sampled frame with so many before it. */
+  at(index) {
+    return Math.floor(index / this.#size)
+  }
+
+  /** How many there are; undefined where the video does not say how long it is. */
+  count(total) {
+    return total === undefined ? undefined : Math.ceil(total / this.#size)
+  }
+
+  /**
+   * Frame numbers from `from` on and below `to`, and the second from which they are to be read: between the first of
+   * them and the frame before. Undefined where the video is known to end before.
+   */
+  range(shard, info, sampling) {
+    const every = everyOf(sampling)
+    const from = shard * this.#size * every
+    const range = { from, to: from + this.#size * every, every }
+    if (from === 0) return { ...range, start: 0 }
+    const { stamps, tick, origin, start } = info.stream
+    if (stamps) {
+      if (from >= stamps.length) return undefined
+      return { ...range, start: ((stamps[from - 1] + stamps[from]) / 2) * tick - origin }
+    }
+    return { ...range, start: start - origin + (from - 0.5) / (info.fps ?? USUAL_RATE) }
+  }
 }
 
-module.exports = { SHARD, shardCount, shardOf, shardRange }
+module.exports = { Shards }

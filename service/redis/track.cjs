@@ -10,11 +10,13 @@ const { classify } = require('../errors.cjs')
 const { outputOf } = require('../jobs/files.cjs')
 const { runJob } = require('../jobs/run.cjs')
 const { Looks, WORKER } = require('./looks.cjs')
-const { shardOf } = require('./shards.cjs')
 const { ConflictError, LostError } = require('./store.cjs')
 
-/** A clip at which the workers died so often, with nothing stored in between, is the cause. */
-const MOST_DEATHS = 5
+/**
+ * A clip at which workers died so often, with nothing stored in between, is the cause; more often than at one shard,
+ * since who finds may be the same process.
+ */
+const MOST_DEATHS = 20
 /** Milliseconds from one look at whether the job is still wanted, and ours, to the next. */
 const WATCH_MS = 1000
 
@@ -23,14 +25,14 @@ class Tracker {
   #queues
   #engine
   #roots
-  #onResults
+  #shards
 
-  constructor({ store, queues, engine, roots, onResults = () => {} }) {
+  constructor({ store, queues, engine, roots, shards }) {
     this.#store = store
     this.#queues = queues
     this.#engine = engine
     this.#roots = roots
-    this.#onResults = onResults
+    this.#shards = shards
   }
 
   /** True where it is to be put into the line again. */
@@ -72,15 +74,15 @@ class Tracker {
     const video = await this.#roots.toRead(job.video, VIDEO_NOT_FOUND)
     const output =
       job.kind === 'process' ? await this.#roots.toWrite(outputOf(job.files, id)) : undefined
-    await mine.set(id, { look_key: key })
-    const openLooks = (reading) => {
-      mine.shardOf = ({ frameNumber }) => shardOf(frameNumber, reading.sampling)
-      const way = { store: this.#store, queues: this.#queues, id, key, log, signal }
+    const shards = this.#shards
+    const openLooks = async (reading) => {
+      mine.shardOf = ({ frameNumber }) => shards.of(frameNumber, reading.sampling)
+      await mine.set(id, { look_key: key, floor: shards.at(reading.done) })
+      const way = { store: this.#store, queues: this.#queues, shards, id, key, log, signal }
       return new Looks(way, reading)
     }
-    const onResults = this.#onResults
-    const context = { engine, store: mine, job: { ...job, video }, signal, onResults, output }
-    await runJob({ ...context, openLooks })
+    const context = { engine, store: mine, job: { ...job, video }, signal, output }
+    await runJob({ ...context, onResults: () => {}, openLooks })
     const { modelVersion = null } = engine.health()
     await mine.end({ status: 'complete', model_version: modelVersion })
   }
@@ -96,7 +98,7 @@ class Tracker {
       return true
     }
     if (error instanceof LostError || own.signal.aborted) {
-      log.warn(error.message)
+      log.warn((own.signal.reason ?? error).message)
       if (!(await this.#store.has(job.id))) this.#removeFiles(job)
       return false
     }

@@ -9,6 +9,7 @@ const { makeEngine } = require('../engines.cjs')
 const { Roots } = require('../paths.cjs')
 const { Finder, FIND_ATTEMPTS } = require('./find.cjs')
 const { Queues } = require('./queues.cjs')
+const { Shards } = require('./shards.cjs')
 const { RedisStore } = require('./store.cjs')
 const { Tracker } = require('./track.cjs')
 
@@ -39,7 +40,8 @@ class Worker {
   #sweeper
 
   /**
-   * `{ redis, prefix, role, concurrency, roots, dataDir, engine, engineConfig, legacyNames, stalledSeconds, log }`;
+   * `{ redis, prefix, role, concurrency, roots, dataDir, engine, engineConfig, legacyNames, stalledSeconds,
+   * shardFrames, log }`;
    * an engine that is given is not closed.
    */
   constructor({ log, role = 'all', concurrency = 1, stalledSeconds = STALLED_S, ...settings }) {
@@ -71,6 +73,7 @@ class Worker {
     const parts = {
       ...{ store: this.#store, queues: this.#queues, engine: this.#engine },
       roots: new WorkerRoots(folders),
+      shards: new Shards(this.#settings.shardFrames),
     }
     if (role !== 'track') {
       const finder = new Finder(parts)
