@@ -89,7 +89,7 @@ async function withHumans(work, { phalp = false, ...more } = {}) {
 
 /** Two people who come nearer, one of them hidden for a while; some frames leave it to the detector. */
 const walk = (detected) =>
-  Array.from({ length: 14 }, (_, n) => {
+  Array.from({ length: 12 }, (_, n) => {
     const left = [100 + 3 * n, 80, 260 + 3 * n, 420]
     const right = [600 - 3 * n, 60, 900 - 3 * n, 500]
     const boxes = n >= 8 && n < 11 ? [left] : [right, left]
@@ -101,8 +101,8 @@ for (const phalp of [false, true])
     withHumans(
       async (finder, follower) => {
         // One with a random detector sees twenty people, of whom PHALP keeps a megabyte each.
-        const frames = walk((n) => (phalp ? n === 13 : n % 3 === 2))
-        for (const mesh of [true, false]) {
+        const frames = walk((n) => (phalp ? n === 11 : n % 3 === 2))
+        for (const mesh of phalp ? [true] : [true, false]) {
           const whole = await follow(follower.openClip({ mesh }), frames)
           const given = await found(finder, frames, 5, { mesh })
           assert.ok(given.every(({ look }) => look instanceof Uint8Array))

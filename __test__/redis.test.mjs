@@ -317,6 +317,13 @@ describe('many machines', needsRedis, () => {
     await elsewhere.kill('SIGTERM')
   })
 
+  test('who has other settings is of no use, and does no harm', async () => {
+    worker({ role: 'find', engineConfig: { ...ENGINE, maxPersons: 7 } })
+    const tracker = worker({ role: 'track' })
+    await equals(await accept())
+    assert.match(tracker.log(), /nobody could find people in shard 0.*other settings/)
+  })
+
   test('a password is used and not told', async () => {
     const guarded = await startRedis(['--requirepass', 'geheim'])
     const withPassword = guarded.url.replace('//', '//:geheim@')

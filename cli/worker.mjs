@@ -38,7 +38,7 @@ export const worker = {
     'data-dir': {
       type: 'string',
       value: 'folder',
-      text: "the services' --data-dir, under the same name: uploads and drawn videos",
+      text: "the services' --data-dir, under the same name: uploads and drawn videos (default as theirs)",
     },
     ...MODEL_OPTIONS,
     'stalled-after': {

@@ -74,6 +74,20 @@ class Batches {
   }
 }
 
+/** A shard's frames, as whoever reads the whole video has them. */
+async function* framesOf(video, info, { start, from, to, every }, signal) {
+  const reader = new VideoReader(video, info, { start, every, signal })
+  try {
+    for await (const frame of reader.frames()) {
+      const { frameNumber } = frame
+      if (frameNumber >= to) return
+      if (frameNumber >= from && frameNumber % every === 0) yield frame
+    }
+  } finally {
+    reader.stop()
+  }
+}
+
 class Finder {
   #store
   #engine
@@ -134,23 +148,19 @@ class Finder {
       bytes += put.bytes
       wanted &&= put.wanted
     })
-    const { start, every } = range
-    const reader = new VideoReader(video, info, { start, every, signal })
     try {
-      for await (const frame of reader.frames()) {
+      for await (const frame of framesOf(video, info, range, signal)) {
         signal.throwIfAborted()
-        if (frame.frameNumber >= range.to || !wanted) break
-        if (frame.frameNumber < range.from || frame.frameNumber % every !== 0) continue
-        if (!frame.problem) await batches.push(frame, frame.frameNumber / every)
+        if (!wanted) break
+        if (!frame.problem) await batches.push(frame, frame.frameNumber / range.every)
       }
       signal.throwIfAborted()
       await batches.end()
     } finally {
-      reader.stop()
       await batches.over()
     }
     return wanted ? bytes : undefined
   }
 }
 
-module.exports = { FIND_ATTEMPTS, Finder, MOST_DEATHS }
+module.exports = { FIND_ATTEMPTS, Finder, framesOf }

@@ -5,7 +5,7 @@
 
 /** Times that finding is tried in all, where it fails and does not die. */
 const FIND_ATTEMPTS = 5
-const PAUSE_MS = 500
+const PAUSE_MS = 200
 
 const ORDER = { removeOnComplete: true, removeOnFail: true }
 

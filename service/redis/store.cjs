@@ -72,11 +72,17 @@ class RedisStore {
   /** Throws `ERR_POSE4D_REDIS` where Redis cannot be reached, or does not keep what it is told. */
   async open(log) {
     await greet(this.client, this.#place)
-    const config = await this.client.config('GET', 'appendonly').catch(() => [])
-    if (config[1] === 'no' || config.appendonly === 'no')
-      log.warn(
-        `Redis at ${this.#place} forgets what it was told when it is restarted: set appendonly yes`,
-      )
+    if ((await this.#setting('appendonly')) === 'no')
+      log.warn(`Redis at ${this.#place} forgets all when it is restarted: set appendonly yes`)
+    const policy = (await this.#setting('maxmemory-policy')) ?? 'noeviction'
+    if (policy !== 'noeviction')
+      log.warn(`Redis at ${this.#place} may drop jobs (${policy}): set maxmemory-policy noeviction`)
+  }
+
+  /** Undefined where it does not say, as some that are hosted. */
+  async #setting(name) {
+    const told = await this.client.config('GET', name).catch(() => [])
+    return Array.isArray(told) ? told[1] : told[name]
   }
 
   async close() {

@@ -5,6 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { invalid } = require('../../lib/errors.cjs')
+const { cacheRoot } = require('../../lib/runtime.cjs')
 const { makeEngine } = require('../engines.cjs')
 const { Roots } = require('../paths.cjs')
 const { Finder, FIND_ATTEMPTS } = require('./find.cjs')
@@ -46,7 +47,8 @@ class Worker {
    */
   constructor({ log, role = 'all', concurrency = 1, stalledSeconds = STALLED_S, ...settings }) {
     if (!ROLES.includes(role)) throw invalid(`role must be one of ${ROLES.join(', ')}`)
-    this.#settings = { ...settings, role, concurrency, stalledSeconds }
+    const dataDir = settings.dataDir ?? path.join(cacheRoot(), 'pose4d', 'service')
+    this.#settings = { ...settings, role, concurrency, stalledSeconds, dataDir }
     this.#log = log
     const { redis: url, prefix } = settings
     this.#store = new RedisStore({ url, prefix, log, patient: true })
@@ -69,10 +71,9 @@ class Worker {
 
   #open() {
     const { role, roots = [], dataDir } = this.#settings
-    const folders = dataDir === undefined ? roots : [...roots, path.resolve(dataDir)]
     const parts = {
       ...{ store: this.#store, queues: this.#queues, engine: this.#engine },
-      roots: new WorkerRoots(folders),
+      roots: new WorkerRoots([...roots, dataDir]),
       shards: new Shards(this.#settings.shardFrames),
     }
     if (role !== 'track') {
