@@ -2,8 +2,8 @@
 // Connections to Redis: addresses checked, passwords never told, and words for when it is away.
 
 const { Pose4DError, invalid } = require('../../lib/errors.cjs')
+const { REDIS } = require('../errors.cjs')
 
-const REDIS = 'ERR_POSE4D_REDIS'
 /** Of all keys. In braces, so that a cluster keeps them together. */
 const PREFIX = '{pose4d}'
 /** Milliseconds from one attempt to connect to the next, at most. */
@@ -88,4 +88,4 @@ async function greet(client, place) {
   }
 }
 
-module.exports = { PREFIX, REDIS, connect, explain, greet, placeOf, readAddress }
+module.exports = { PREFIX, connect, explain, greet, placeOf, readAddress }

@@ -5,10 +5,10 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const zlib = require('node:zlib')
 const { promisify } = require('node:util')
+const { WORKER } = require('../errors.cjs')
 
 const inflate = promisify(zlib.inflateRaw)
 
-const WORKER = 'ERR_POSE4D_WORKER'
 /** Shards ahead of the one that is followed, at most … */
 const AHEAD = 8
 /** … and bytes of looks that they may come to, once a shard's size is known; one is always ahead. */
@@ -129,4 +129,4 @@ class Looks {
   }
 }
 
-module.exports = { Looks, WORKER, digest }
+module.exports = { Looks, digest }

@@ -6,10 +6,10 @@ const { randomUUID } = require('node:crypto')
 const fs = require('node:fs')
 const { Pose4DError } = require('../../lib/errors.cjs')
 const { VIDEO_NOT_FOUND } = require('../../lib/video/errors.cjs')
-const { classify } = require('../errors.cjs')
+const { WORKER, classify } = require('../errors.cjs')
 const { outputOf } = require('../jobs/files.cjs')
 const { runJob } = require('../jobs/run.cjs')
-const { Looks, WORKER } = require('./looks.cjs')
+const { Looks } = require('./looks.cjs')
 const { ConflictError, LostError } = require('./store.cjs')
 
 /**

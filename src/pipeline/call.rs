@@ -18,7 +18,6 @@ use super::pool::Priority;
 use super::result::{FrameResult, Person};
 use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
-use super::words::Word;
 use crate::imaging::buffers;
 
 /// The stage in which a frame becomes pixels.
@@ -472,11 +471,12 @@ impl<S> Prepared<S> {
     }
 
     /// The frame, what it shows, and what that cost beside the decoding.
-    pub(super) fn looked(self) -> Result<(FrameView, S, Vec<(Word, f64)>), EngineError> {
+    pub(super) fn looked(self) -> Result<(FrameView, Seen<S>), EngineError> {
         let sightings = self.sightings?;
         let unseen = || EngineError::new(INTERNAL, "a frame without pixels");
         let timings = self.timings.into_iter().filter(|(name, _)| *name != DECODE);
-        Ok((self.view.ok_or_else(unseen)?, sightings, timings.collect()))
+        let seen = (sightings, timings.collect());
+        Ok((self.view.ok_or_else(unseen)?, seen))
     }
 
     fn failed(mut self, why: EngineError) -> Result<Self, EngineError> {

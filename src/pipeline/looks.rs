@@ -173,7 +173,7 @@ impl<P: Perception> Call<P> {
     }
 
     async fn pack(&self, prepared: Prepared<P::Sightings>) -> Result<Vec<u8>, EngineError> {
-        let (view, sightings, timings) = prepared.looked()?;
+        let (view, (sightings, timings)) = prepared.looked()?;
         let (core, model) = (self.core(), self.core().version().to_owned());
         let settings = core.perception().looks_with();
         let seal = move |_: &mut P::Worker| {
