@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import zlib from 'node:zlib'
+import { workerOptions } from '../cli/worker.mjs'
 import probing from '../lib/video/probe.cjs'
 import reading from '../lib/video/read.cjs'
 import finding from '../service/redis/find.cjs'
@@ -160,4 +161,22 @@ test('a look that is not at the very same picture is left away', async () => {
   await looks.with(frame(0), 0)
   looks.close()
   assert.deepEqual([lines.length, lines[0].frames, lines[0].level], [1, 1, 40])
+})
+
+test('options of the command line', () => {
+  const options = workerOptions(
+    { redis: 'redis://a', role: 'find', concurrency: '2', root: ['/srv'], model: 'blazepose' },
+    {},
+  )
+  assert.deepEqual(options, {
+    ...{ redis: 'redis://a', role: 'find', concurrency: 2, roots: ['/srv'] },
+    engineConfig: { model: 'blazepose' },
+  })
+  assert.equal(workerOptions({}, { POSE4D_REDIS: 'rediss://b' }).redis, 'rediss://b')
+  for (const wrong of [
+    {},
+    { redis: 'redis://a', role: 'both' },
+    { redis: 'redis://a', concurrency: '0' },
+  ])
+    assert.throws(() => workerOptions(wrong, {}), { exitCode: 2 })
 })

@@ -4,7 +4,8 @@
 
 const fs = require('node:fs/promises')
 const { Summary, vertexCount } = require('../../lib/summary.cjs')
-const { FFMPEG, VIDEO_FRAME } = require('../../lib/video/errors.cjs')
+const { FFMPEG } = require('../../lib/video/errors.cjs')
+const { asFrame, finished } = require('../../lib/video/frames.cjs')
 const { VideoOverlay } = require('../../lib/video/overlay.cjs')
 const { expectedFrames, probeVideo } = require('../../lib/video/probe.cjs')
 const { VideoReader } = require('../../lib/video/read.cjs')
@@ -16,25 +17,6 @@ const BATCH = 8
 const CALLS = 2
 /** Frames between two checkpoints. */
 const CHECKPOINT = 32
-const NOTHING = new Uint8Array(0)
-
-/** Damaged frames have their place in the clip, and no people; as `engine.processVideo` does it. */
-const asFrame = ({ problem, problemCode, ...frame }) =>
-  problem
-    ? { frameNumber: frame.frameNumber, timestampMs: frame.timestampMs, image: NOTHING }
-    : frame
-
-function finished(result, { timestampMs, problem, problemCode, width, height }) {
-  const timed = { ...result, timestampMs }
-  if (!problem) return timed
-  return {
-    ...timed,
-    errorCode: problemCode ?? VIDEO_FRAME,
-    error: problem,
-    frameWidth: width,
-    frameHeight: height,
-  }
-}
 
 /** Every nth frame, so that at most `maxFrames` are left, spread over the whole. */
 function samplingOf({ maxFrames }, info) {
