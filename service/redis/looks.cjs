@@ -20,7 +20,7 @@ const REMIND = 5000
 /** Milliseconds after which nobody finding is worth a line in the log. */
 const PATIENCE = 30_000
 
-/** As `crc32` of the look's own head; without it the engine would refuse the frame. */
+/** A look at other pixels the engine would refuse, and the frame with it. */
 const digest = (pixels) => zlib.crc32(pixels)
 
 class Looks {

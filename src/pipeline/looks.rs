@@ -60,6 +60,8 @@ impl Header {
     fn of(model: &str, settings: String, view: &FrameView) -> Self {
         let mut digest = crc32fast::Hasher::new();
         digest.update(&view.image.data);
+        // Nobody said who is there, or that nobody is.
+        digest.update(&[u8::from(view.boxes.is_some())]);
         for b in view.boxes.iter().flatten() {
             for side in [b.x1, b.y1, b.x2, b.y2] {
                 digest.update(&side.to_le_bytes());

@@ -113,7 +113,12 @@ fn a_look_at_another_frame_or_of_another_engine_is_that_frames_error() {
         boxes: Some(vec![BBox::new(0.0, 0.0, 1.0, 1.0)]),
         ..frame(0.0, FINE)
     };
-    refused(boxed, look, "other boxes");
+    refused(boxed, look.clone(), "other boxes");
+    let empty = FrameInput {
+        boxes: Some(Vec::new()),
+        ..frame(0.0, FINE)
+    };
+    refused(empty, look, "other boxes");
     refused(frame(0.0, FINE), look_at(frame(0.0, FINE), 5), "startIndex");
     let wide = FrameSource::Pixels {
         data: vec![FINE; 6],
