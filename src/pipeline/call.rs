@@ -10,7 +10,7 @@ use super::control::JobControl;
 use super::cut::Glimpse;
 use super::error::{EngineError, INTERNAL, ends_call};
 use super::kept::{KeptFrame, Picture};
-use super::looks::Seen;
+use super::looks::{Seen, unpack};
 use super::memory::{Memory, is_revised, look_back};
 use super::order::Plan;
 use super::perception::{Blind, ClipSettings, FrameView, Mode, Perception};
@@ -305,7 +305,7 @@ impl<P: Perception> Call<P> {
             cut: false,
         };
         let seen = match look {
-            Some(bytes) => self.unpack(&self.ctl.metered(), &view, bytes).await,
+            Some(bytes) => unpack(&self.core, &self.ctl, &view, bytes).await,
             None => self.look(&view, &mut prepared.timings).await,
         };
         prepared.view = Some(view);

@@ -4,15 +4,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::ahead::all_of;
-use super::call::{Call, Prepared};
 use super::control::JobControl;
-use super::error::{EngineError, INTERNAL, LOOK, ends_call};
-use super::order::Plan;
+use super::error::{EngineError, LOOK};
 use super::perception::{FrameView, Perception};
 use super::pool::Priority;
 use super::sealed::Kind;
-use super::source::FrameInput;
+use super::shared::Core;
 use super::words::{Word, named};
 
 /// Of the layout of looks: to be raised with every change of what a family sees in a frame.
@@ -132,78 +129,33 @@ pub(super) fn key<P: Perception>(version: &str, perception: &P) -> String {
     format!("{VERSION} {version} {}", perception.looks_with())
 }
 
-impl<P: Perception> Call<P> {
-    /// Looks at frames of a clip without following anybody; `start`: frames of the clip before the
-    /// first of them. One outcome per frame, in the order given.
-    pub(super) async fn look_at(
-        &self,
-        frames: Vec<FrameInput>,
-        start: u64,
-    ) -> Result<Vec<Looked>, EngineError> {
-        let numbers: Vec<f64> = frames.iter().map(|f| f.number).collect();
-        let tracked = self.settings().tracking;
-        let plan = Plan::new(&numbers, None, tracked);
-        let mut looks: Vec<Option<Looked>> = numbers.iter().map(|_| None).collect();
-        for (at, why) in plan.refused {
-            let number = numbers.get(at).copied().unwrap_or(f64::NAN);
-            put(&mut looks, at, (number, Err(why)));
-        }
-        let mut inputs: Vec<Option<FrameInput>> = frames.into_iter().map(Some).collect();
-        let take = |at: &usize| inputs.get_mut(*at).and_then(Option::take);
-        let queue: Vec<FrameInput> = plan.sequence.iter().filter_map(take).collect();
-        let index = |place: u64| if tracked { start + place } else { 0 };
-        let queue = (0..).map(index).zip(queue);
-        let mut ahead = self.prepare_ahead(all_of(queue));
-        for at in plan.sequence {
-            let Some(prepared) = ahead.next().await else {
-                break;
-            };
-            let prepared = prepared??;
-            let number = prepared.number();
-            match self.pack(prepared).await {
-                Err(why) if ends_call(&why) => return Err(why),
-                packed => put(&mut looks, at, (number, packed)),
-            }
-        }
-        let expected = looks.len();
-        let looks: Vec<Looked> = looks.into_iter().flatten().collect();
-        if looks.len() == expected {
-            return Ok(looks);
-        }
-        self.check_open()?;
-        Err(EngineError::new(INTERNAL, "frames were lost"))
-    }
-
-    async fn pack(&self, prepared: Prepared<P::Sightings>) -> Result<Vec<u8>, EngineError> {
-        let (view, (sightings, timings)) = prepared.looked()?;
-        let (core, model) = (self.core(), self.core().version().to_owned());
-        let settings = core.perception().looks_with();
-        let seal = move |_: &mut P::Worker| {
-            let header = Header::of(&model, settings, &view);
-            KIND.seal(&header, &Body { sightings, timings })
-        };
-        core.pool().run(self.ctl(), Priority::Ahead, seal).await?
-    }
-
-    /// What a look that was handed over with the frame says.
-    pub(super) async fn unpack(
-        &self,
-        ctl: &JobControl,
-        view: &FrameView,
-        bytes: Vec<u8>,
-    ) -> Result<Seen<P::Sightings>, EngineError> {
-        let (core, model) = (self.core(), self.core().version().to_owned());
-        let settings = core.perception().looks_with();
-        let view = view.clone();
-        let open = move |_: &mut P::Worker| read(&bytes, &Header::of(&model, settings, &view));
-        core.pool().run(ctl, Priority::Ahead, open).await?
-    }
+/// The look at a frame, as bytes.
+pub(super) async fn pack<P: Perception>(
+    core: &Core<P>,
+    ctl: &JobControl,
+    view: FrameView,
+    (sightings, timings): Seen<P::Sightings>,
+) -> Result<Vec<u8>, EngineError> {
+    let model = core.version().to_owned();
+    let settings = core.perception().looks_with();
+    let seal = move |_: &mut P::Worker| {
+        let header = Header::of(&model, settings, &view);
+        KIND.seal(&header, &Body { sightings, timings })
+    };
+    core.pool().run(ctl, Priority::Ahead, seal).await?
 }
 
-fn put(looks: &mut [Option<Looked>], at: usize, look: Looked) {
-    if let Some(slot) = looks.get_mut(at) {
-        *slot = Some(look);
-    }
+/// What a look that was handed over with the frame says.
+pub(super) async fn unpack<P: Perception>(
+    core: &Core<P>,
+    ctl: &JobControl,
+    view: &FrameView,
+    bytes: Vec<u8>,
+) -> Result<Seen<P::Sightings>, EngineError> {
+    let (model, view) = (core.version().to_owned(), view.clone());
+    let settings = core.perception().looks_with();
+    let open = move |_: &mut P::Worker| read(&bytes, &Header::of(&model, settings, &view));
+    core.pool().run(ctl, Priority::Ahead, open).await?
 }
 
 #[cfg(test)]

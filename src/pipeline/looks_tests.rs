@@ -1,15 +1,18 @@
+//! Looks from one engine to another: equal to the bit, and refused where they are of something else.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::geometry::boxes::BBox;
+use crate::pipeline::control::JobControl;
 use crate::pipeline::error::IMAGE_EMPTY;
 use crate::pipeline::fake::{
     FINE, Fake, LOOK_FAILS, LOOK_PANICS, UNDECODABLE, block_on, digests, engine_of, frame, frames,
     quiet_panics,
 };
 use crate::pipeline::perception::ClipSettings;
-use crate::pipeline::source::FrameSource;
+use crate::pipeline::source::{FrameInput, FrameSource};
 
 const CLIP: ClipSettings = ClipSettings {
     tracking: true,

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 #[cfg(test)]
 mod fake;
+mod finding;
 pub mod halving;
 pub mod handle;
 pub mod humans;
