@@ -29,6 +29,17 @@ export interface Camera {
   center: Float32Array
 }
 
+/** What a look at a frame came to: `look`, or `error` and `errorCode`. */
+export interface FrameLook {
+  frameNumber: number
+  /** To be handed over with the frame: `clip.processFrames([{ ...frame, look }])`. */
+  look?: Uint8Array
+  /** What is wrong with the frame, and what to do. */
+  error?: string
+  /** Stable, `ERR_POSE4D_…`. */
+  errorCode?: string
+}
+
 /** How an engine is. */
 export interface Health {
   /**
@@ -353,6 +364,11 @@ export interface Frame {
   timestampMs?: number
   /** People already known, `[x1, y1, x2, y2]` pixels each; a Float32Array holds 4 numbers per box. */
   boxes?: number[][] | Float32Array
+  /**
+   * What `engine.lookAtFrames` gave for this very frame. One of another frame, model or setting is this
+   * frame's `ERR_POSE4D_LOOK`.
+   */
+  look?: Uint8Array
 }
 
 /** How BlazePose looks for people and follows them. */
@@ -546,6 +562,14 @@ export interface ClipOptions {
 export interface ClipCallOptions extends CallOptions {
   /** For this call in the place of what the clip was opened with. */
   mesh?: boolean
+}
+
+/** Of `lookAtFrames`; `mesh` and `tracking` as the clip has them that is to follow. */
+export interface LookOptions extends CallOptions {
+  /** Frames of the clip before the first of these, good and bad. @default 0 */
+  startIndex?: number
+  mesh?: boolean
+  tracking?: boolean
 }
 
 export interface ProcessOptions extends CallOptions, ClipOptions {}
@@ -820,6 +844,18 @@ export declare class PoseEngine {
   private constructor()
   /** One result per frame, in the order given; the frames are a clip of their own. */
   processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
+  /**
+   * Looks at frames of a clip without following anybody, here or on another machine: all that needs no memory
+   * of other frames, which with 4D-Humans is nearly everything. A clip that is given the looks with their
+   * frames (`processFrames([{ ...frame, look }])`) does not look again, and comes to the same results to
+   * the bit. Any part of a clip may be looked at, in any order; `startIndex` says where in the clip it begins.
+   * @example
+   * const looks = await other.lookAtFrames(frames.slice(32, 64), { startIndex: 32 })
+   * await clip.processFrames(frames.slice(32, 64).map((frame, i) => ({ ...frame, look: looks[i].look })))
+   */
+  lookAtFrames(frames: Frame[], options?: LookOptions): Promise<FrameLook[]>
+  /** Engines with the same can follow one another's looks: model and all settings that looking depends on. */
+  readonly lookKey: string
   /** A clip that goes on from call to call. */
   /**
    * @throws `ERR_POSE4D_SNAPSHOT` for a `snapshot` that is damaged, of another version, or of a clip with

@@ -496,10 +496,10 @@ test('a clip goes on from its snapshot where the engine has them, and begins ane
   const withSnapshots = engineOf({ snapshot: () => {} })
   const without = engineOf({})
   const store = { snapshot: () => Uint8Array.of(7), forget: () => opened.push('forgotten') }
-  assert.equal(resuming.resume(withSnapshots, store, job, { fps: 5 }).done, 2)
+  assert.equal((await resuming.resume(withSnapshots, store, job, { fps: 5 })).done, 2)
   assert.deepEqual(opened.splice(0), [{ snapshot: Uint8Array.of(7) }])
   const none = { ...store, snapshot: () => undefined }
-  assert.equal(resuming.resume(without, none, job, { fps: 5 }).done, 0)
+  assert.equal((await resuming.resume(without, none, job, { fps: 5 })).done, 0)
   assert.deepEqual(opened.splice(0), ['forgotten', { fps: 5 }])
   const changed = {
     openClip({ snapshot, ...options }) {
@@ -507,7 +507,7 @@ test('a clip goes on from its snapshot where the engine has them, and begins ane
       opened.push(options)
     },
   }
-  assert.equal(resuming.resume(changed, store, job, { fps: 5 }).done, 0)
+  assert.equal((await resuming.resume(changed, store, job, { fps: 5 })).done, 0)
   assert.deepEqual(opened, ['forgotten', { fps: 5 }])
 })
 

@@ -45,6 +45,11 @@ export const serve = {
       text: 'requests may name files below it; may be repeated (default: none)',
     },
     'data-dir': { type: 'string', value: 'folder', text: 'video jobs and uploads' },
+    redis: {
+      type: 'string',
+      value: 'address',
+      text: 'redis://…: video jobs are worked off by `pose4d worker` (also from POSE4D_REDIS)',
+    },
     'no-jobs': { type: 'boolean', text: 'no video endpoints, nothing is written' },
     'keep-jobs': {
       type: 'string',
@@ -69,6 +74,10 @@ export const serve = {
     ['pose4d serve', 'on http://127.0.0.1:5000, for programs of this machine'],
     ['POSE4D_TOKEN=secret pose4d serve --host 0.0.0.0', 'for others, who send the token'],
     ['pose4d serve --root /srv/videos --model 4dhumans', 'videos may be named by their path'],
+    [
+      'pose4d serve --redis redis://10.0.0.5 --root /srv/videos',
+      'videos are left to pose4d worker',
+    ],
   ],
   run,
 }
@@ -99,6 +108,7 @@ export function serviceOptions(values, env = process.env) {
     roots: values.root,
     dataDir: values['data-dir'],
     jobs: values['no-jobs'] ? false : undefined,
+    redis: values.redis ?? (env.POSE4D_REDIS || undefined),
     keepJobsDays: number(values, 'keep-jobs', { min: 0.001, max: 36_500 }),
     hosts: values['allow-host'],
     origins: values['allow-origin'],

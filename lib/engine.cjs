@@ -123,6 +123,14 @@ class PoseEngine {
     return call(options, (job, rest) => this.#native.process(job, frames, rest))
   }
 
+  async lookAtFrames(frames, options) {
+    return call(options, (job, rest) => this.#native.lookAtFrames(job, frames, rest))
+  }
+
+  get lookKey() {
+    return native(() => this.#native.lookKey())
+  }
+
   openClip(options) {
     const vertices = () => vertexCount(this.meshFaces)
     if (options?.snapshot === undefined || options.snapshot === null) {

@@ -2,7 +2,12 @@
 // The one error class, and how the addon's errors become it.
 
 /** Worth trying again as it is, later or with less at once. */
-const RETRYABLE = new Set(['ERR_POSE4D_DOWNLOAD', 'ERR_POSE4D_QUEUE_FULL', 'ERR_POSE4D_TIMEOUT'])
+const RETRYABLE = new Set([
+  'ERR_POSE4D_DOWNLOAD',
+  'ERR_POSE4D_QUEUE_FULL',
+  'ERR_POSE4D_REDIS',
+  'ERR_POSE4D_TIMEOUT',
+])
 
 /** What every function of pose4d throws or rejects with. */
 class Pose4DError extends Error {

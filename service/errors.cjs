@@ -11,6 +11,8 @@ const BODY_TOO_LARGE = 'ERR_POSE4D_BODY_TOO_LARGE'
 const BODY_TOO_SLOW = 'ERR_POSE4D_BODY_TOO_SLOW'
 const SHUTTING_DOWN = 'ERR_POSE4D_SHUTTING_DOWN'
 const JOBS_OFF = 'ERR_POSE4D_JOBS_OFF'
+const REDIS = 'ERR_POSE4D_REDIS'
+const WORKER = 'ERR_POSE4D_WORKER'
 
 /** By code without its `ERR_POSE4D_`. What is not here is a fault of ours: 500. */
 const STATUS = {
@@ -53,6 +55,7 @@ const STATUS = {
   MODEL_HOSTILE: 503,
   MODEL_UNAVAILABLE: 503,
   OFFLINE: 503,
+  REDIS: 503,
   RUNTIME_MISSING: 503,
   SHUTTING_DOWN: 503,
   TIMEOUT: 504,
@@ -98,9 +101,11 @@ module.exports = {
   FORBIDDEN,
   JOBS_OFF,
   NOT_FOUND,
+  REDIS,
   REQUEST,
   SHUTTING_DOWN,
   UNAUTHORIZED,
+  WORKER,
   classify,
   serviceError,
   statusOf,

@@ -49,6 +49,11 @@ export interface ServiceOptions {
   roots?: string[]
   /** Video endpoints. @default true */
   jobs?: boolean
+  /**
+   * `redis://…` or `rediss://…`: video jobs are kept there and worked off by `pose4d worker` on any number of
+   * machines that see the same files (docs/service.md).
+   */
+  redis?: string
   /** Where video jobs, uploads and drawn videos are kept. @default in the user's cache folder */
   dataDir?: string
   /** Largest uploaded video. @default 2 GB */

@@ -72,6 +72,12 @@ class Metrics {
     const tables = [
       ['pose4d_memory_bytes', 'Memory of process and machine', 'kind', () => host.health()?.memory],
       ['pose4d_jobs', 'Video jobs by state', 'status', () => jobs?.counts()],
+      [
+        'pose4d_worker_queue_depth',
+        'Orders to `pose4d worker` that wait or are at work: clips to follow, shards to find people in',
+        'queue',
+        () => jobs?.depths?.(),
+      ],
     ]
     for (const [name, help, label, read] of tables)
       new Gauge({
@@ -79,8 +85,9 @@ class Metrics {
         name,
         help,
         labelNames: [label],
-        collect() {
-          for (const [key, value] of Object.entries(read() ?? {})) this.set({ [label]: key }, value)
+        async collect() {
+          const values = Object.entries((await read()) ?? {})
+          for (const [key, value] of values) this.set({ [label]: key }, value)
         },
       })
   }

@@ -11,6 +11,7 @@ const { EngineHost } = require('./host.cjs')
 const { Frames } = require('./frames.cjs')
 const { goneSignal, pageCheck, tokenCheck, watchBody } = require('./guard.cjs')
 const { Jobs } = require('./jobs/jobs.cjs')
+const { RedisJobs } = require('./redis/jobs.cjs')
 const { Metrics } = require('./metrics.cjs')
 const { OpenApi } = require('./openapi.cjs')
 const { Roots } = require('./paths.cjs')
@@ -115,7 +116,7 @@ function addShutdown(app, { settings, queue, jobs, host, metrics, drain }) {
     clearTimeout(giveUp)
   })
   app.addHook('onClose', async () => {
-    jobs?.close()
+    await jobs?.close()
     await host.close()
     metrics.close()
   })
@@ -136,11 +137,14 @@ function addPage(app, settings) {
   })
 }
 
+/** Worked off here, or left to `pose4d worker`. */
+const makeJobs = (parts) => (parts.settings.redis ? new RedisJobs(parts) : new Jobs(parts))
+
 /** Everything behind the routes. */
 function makeParts(app, settings, openApi) {
   const host = new EngineHost(settings, app.log)
   const queue = new FairQueue(settings)
-  const jobs = settings.jobs ? new Jobs({ settings, host, log: app.log }) : undefined
+  const jobs = settings.jobs ? makeJobs({ settings, host, log: app.log }) : undefined
   const metrics = new Metrics({ host, queue, jobs })
   jobs?.measure(metrics)
   const frames = new Frames({ host, queue, metrics })
@@ -192,10 +196,11 @@ async function createServer(options) {
   const app = makeFastify(settings, openApi)
   const parts = makeParts(app, settings, openApi)
   try {
+    await parts.jobs?.open?.()
     await assemble(app, parts)
     return app
   } catch (error) {
-    parts.jobs?.close()
+    await parts.jobs?.close()
     throw error
   }
 }

@@ -4,6 +4,7 @@
 const path = require('node:path')
 const { invalid } = require('../lib/errors.cjs')
 const { cacheRoot } = require('../lib/runtime.cjs')
+const { readAddress } = require('./redis/connection.cjs')
 
 const MB = 2 ** 20
 
@@ -23,6 +24,12 @@ const TEXT = {
 const TEXTS = {
   holds: (value) => Array.isArray(value) && value.every((entry) => TEXT.holds(entry)),
   expected: 'an array of texts',
+}
+const REDIS = {
+  holds: (value) => {
+    readAddress(value)
+    return true
+  },
 }
 const ENGINE = {
   holds: (value) => typeof value?.processFrames === 'function',
@@ -57,6 +64,7 @@ const OPTIONS = {
   origins: { ...TEXTS, usual: [] },
   roots: { ...TEXTS, usual: [] },
   jobs: { ...BOOLEAN, usual: true },
+  redis: { ...REDIS },
   dataDir: { ...TEXT },
   maxVideoBytes: { ...whole(1), usual: 2048 * MB },
   maxJobs: { ...whole(1), usual: 100 },

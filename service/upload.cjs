@@ -47,7 +47,7 @@ async function save(part, upload) {
 
 /** The accepted job. Nothing is left behind of what is refused. */
 async function receive(request, jobs, kind) {
-  jobs.checkRoom()
+  await jobs.checkRoom()
   const fields = {}
   let upload
   let name
@@ -66,7 +66,7 @@ async function receive(request, jobs, kind) {
     if (!upload) throw wrong('A video file is required: multipart/form-data with a field `video`')
     const options = optionsOf(fields)
     const { id, file } = upload.keep()
-    return jobs.add({ id, kind, video: file, name, uploaded: true, options })
+    return await jobs.add({ id, kind, video: file, name, uploaded: true, options })
   } catch (error) {
     upload?.drop()
     throw explained(error)

@@ -10,24 +10,28 @@ const MB = 2 ** 20
 /** Bytes that make whole base64 groups. */
 const BASE64_PIECE = 3 * 2 ** 16
 
-/** Pieces of a JSON array. */
-function* array(items, write) {
+/** Pieces of a JSON array; the items may be some that come later. */
+async function* array(items, write) {
   yield '['
   let first = true
-  for (const item of items) {
+  for await (const item of items) {
     yield first ? write(item) : `,${write(item)}`
     first = false
   }
   yield ']'
 }
 
+const isPieces = (value) =>
+  typeof value?.[Symbol.asyncIterator] === 'function' ||
+  (typeof value?.[Symbol.iterator] === 'function' && typeof value !== 'string')
+
 /** Pieces of a JSON object: values as they are, or generators of pieces. */
-function* object(fields) {
+async function* object(fields) {
   let separator = '{'
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
     yield `${separator}${JSON.stringify(name)}:`
-    if (typeof value?.[Symbol.iterator] === 'function' && typeof value !== 'string') yield* value
+    if (isPieces(value)) yield* value
     else yield JSON.stringify(value)
     separator = ','
   }
@@ -77,7 +81,7 @@ const trackFrame = (result, options) =>
   })
 
 /** The result of /pose/video as pieces of JSON. `more`: fields before it. */
-function* trackResult(job, results, options, more = {}) {
+async function* trackResult(job, results, options, more = {}) {
   const began = performance.now()
   yield* object({
     status: 'success',
@@ -150,7 +154,7 @@ const numbered = (write) => {
 }
 
 /** `data` of /process_video as pieces of JSON. */
-function* processData(job, results, options) {
+async function* processData(job, results, options) {
   const { info, output } = job
   const size = output ? fs.statSync(output, { throwIfNoEntry: false })?.size : undefined
   const base64 = job.options.outputFormat === 'base64' && size !== undefined

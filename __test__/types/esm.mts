@@ -80,6 +80,12 @@ export async function everyday(): Promise<void> {
   const more: PoseResult[] = await clip.processFrames(frames)
   const snapshot: Uint8Array = await clip.snapshot({ timeoutMs: 1000 })
   void engine.openClip({ snapshot })
+  const looks = await engine.lookAtFrames(frames, { startIndex: 32, mesh: false, signal })
+  const look: Uint8Array | undefined = looks[0]?.look
+  void [
+    clip.processFrames([{ ...frames[0], frameNumber: 9, look }]),
+    engine.lookKey satisfies string,
+  ]
   for await (const { persons } of engine.stream(frames, { mode: 'offline' })) void persons
   void engine.processVideo('clip.mp4', { mode: 'offline' })
   async function* source(): AsyncGenerator<Frame> {

@@ -7,6 +7,7 @@ import { createServer, PoseProcessPool, type ServiceOptions } from 'pose4d/servi
 const options: ServiceOptions = {
   roots: ['/srv/videos'],
   token: 'secret',
+  redis: 'redis://10.0.0.5',
   logger: { level: 'warn' },
 }
 const app: FastifyInstance = await createServer(options)

@@ -35,6 +35,18 @@ export declare class PoseEngine {
   private constructor()
   /** One result per frame, in the order given; the frames are a clip of their own. */
   processFrames(frames: Frame[], options?: ProcessOptions): Promise<PoseResult[]>
+  /**
+   * Looks at frames of a clip without following anybody, here or on another machine: all that needs no memory
+   * of other frames, which with 4D-Humans is nearly everything. A clip that is given the looks with their
+   * frames (`processFrames([{ ...frame, look }])`) does not look again, and comes to the same results to
+   * the bit. Any part of a clip may be looked at, in any order; `startIndex` says where in the clip it begins.
+   * @example
+   * const looks = await other.lookAtFrames(frames.slice(32, 64), { startIndex: 32 })
+   * await clip.processFrames(frames.slice(32, 64).map((frame, i) => ({ ...frame, look: looks[i].look })))
+   */
+  lookAtFrames(frames: Frame[], options?: LookOptions): Promise<FrameLook[]>
+  /** Engines with the same can follow one another's looks: model and all settings that looking depends on. */
+  readonly lookKey: string
   /** A clip that goes on from call to call. */
   /**
    * @throws `ERR_POSE4D_SNAPSHOT` for a `snapshot` that is damaged, of another version, or of a clip with

@@ -18,6 +18,11 @@ export interface Frame {
   timestampMs?: number
   /** People already known, `[x1, y1, x2, y2]` pixels each; a Float32Array holds 4 numbers per box. */
   boxes?: number[][] | Float32Array
+  /**
+   * What `engine.lookAtFrames` gave for this very frame. One of another frame, model or setting is this
+   * frame's `ERR_POSE4D_LOOK`.
+   */
+  look?: Uint8Array
 }
 
 /** How BlazePose looks for people and follows them. */
@@ -237,6 +242,14 @@ export interface ClipOptions {
 export interface ClipCallOptions extends CallOptions {
   /** For this call in the place of what the clip was opened with. */
   mesh?: boolean
+}
+
+/** Of `lookAtFrames`; `mesh` and `tracking` as the clip has them that is to follow. */
+export interface LookOptions extends CallOptions {
+  /** Frames of the clip before the first of these, good and bad. @default 0 */
+  startIndex?: number
+  mesh?: boolean
+  tracking?: boolean
 }
 
 export interface ProcessOptions extends CallOptions, ClipOptions {}

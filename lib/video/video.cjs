@@ -5,12 +5,12 @@ const { stat } = require('node:fs/promises')
 const { split } = require('../call.cjs')
 const { invalid } = require('../errors.cjs')
 const { Summary } = require('../summary.cjs')
-const { FFMPEG, VIDEO_FRAME, videoError } = require('./errors.cjs')
+const { FFMPEG, videoError } = require('./errors.cjs')
+const { asFrame, finished } = require('./frames.cjs')
 const { VideoOverlay, checkOverlay } = require('./overlay.cjs')
 const { expectedFrames, probeVideo } = require('./probe.cjs')
 const { VideoReader } = require('./read.cjs')
 
-const NOTHING = new Uint8Array(0)
 /** Of the speed that `onProgress` is told, seconds. */
 const RATE_WINDOW = 5
 
@@ -178,7 +178,7 @@ class PoseVideo {
         const known = pending.get(result.frameNumber)
         pending.delete(result.frameNumber)
         const frame = pictures ? await pictures.frame(result.frameNumber) : known
-        this.#finish(result, known)
+        finished(result, known)
         this.#summary.add(result)
         await overlay?.write(frame, result)
         await onFrame?.(frame, result)
@@ -195,23 +195,13 @@ class PoseVideo {
     }
   }
 
-  /** The engine is given damaged frames as empty ones: they have their place in the clip, and no people. */
   async *#frames(reader, pending, keepPixels) {
     for await (const frame of reader.frames()) {
       const { frameNumber, timestampMs, width, height, problem } = frame
       pending.set(frameNumber, keepPixels ? frame : { timestampMs, width, height, problem })
       this.#summary.take()
-      yield problem ? { frameNumber, timestampMs, image: NOTHING } : frame
+      yield asFrame(frame)
     }
-  }
-
-  #finish(result, { timestampMs, problem, width, height }) {
-    result.timestampMs = timestampMs
-    if (!problem) return
-    result.errorCode = VIDEO_FRAME
-    result.error = problem
-    result.frameWidth = width
-    result.frameHeight = height
   }
 
   next() {

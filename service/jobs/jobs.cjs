@@ -4,10 +4,9 @@
 
 const { randomUUID } = require('node:crypto')
 const { EventEmitter, once } = require('node:events')
-const fs = require('node:fs')
-const path = require('node:path')
 const { Pose4DError } = require('../../lib/errors.cjs')
 const { SHUTTING_DOWN, classify, serviceError } = require('../errors.cjs')
+const { JobFiles } = require('./files.cjs')
 const { FolderLock } = require('./lock.cjs')
 const { runJob } = require('./run.cjs')
 const { JobStore } = require('./store.cjs')
@@ -19,22 +18,12 @@ const TIDY_MS = 3_600_000
 
 const now = () => Date.now() / 1000
 
-/** Its name is on the disk, too, not only its bytes. */
-function syncFolder(folder) {
-  try {
-    const handle = fs.openSync(folder, 'r')
-    fs.fsyncSync(handle)
-    fs.closeSync(handle)
-  } catch {
-    // Windows has no such thing.
-  }
-}
-
 class Jobs {
   #settings
   #host
   #log
   #lock
+  #files
   #store
   #metrics
   #events = new EventEmitter()
@@ -63,8 +52,7 @@ class Jobs {
   #takeFolder() {
     const { dataDir } = this.#settings
     try {
-      for (const folder of [dataDir, this.#folder('uploads'), this.#folder('outputs')])
-        fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+      this.#files = new JobFiles(this.#settings)
       return new FolderLock(dataDir)
     } catch (error) {
       if (error instanceof Pose4DError) throw error
@@ -74,10 +62,6 @@ class Jobs {
         { cause: error },
       )
     }
-  }
-
-  #folder(name) {
-    return path.join(this.#settings.dataDir, name)
   }
 
   measure(metrics) {
@@ -121,24 +105,8 @@ class Jobs {
     )
   }
 
-  /** A place for an upload; `keep` makes its bytes durable, `drop` takes them away. */
   upload(name) {
-    const [extension] = /\.[a-z0-9]{1,5}$/i.exec(name) ?? ['.mp4']
-    const id = randomUUID()
-    const file = path.join(this.#folder('uploads'), `${id}${extension.toLowerCase()}`)
-    const draft = `${file}.part`
-    return {
-      draft,
-      drop: () => fs.rmSync(draft, { force: true }),
-      keep: () => {
-        const handle = fs.openSync(draft, 'r+')
-        fs.fsyncSync(handle)
-        fs.closeSync(handle)
-        fs.renameSync(draft, file)
-        syncFolder(path.dirname(file))
-        return { id, file }
-      },
-    }
+    return this.#files.upload(name)
   }
 
   /** Once this returns, the job will be done, whatever happens to the process. */
@@ -190,7 +158,7 @@ class Jobs {
       })
       const engine = await this.#host.get()
       stop.signal.throwIfAborted()
-      const output = path.join(this.#folder('outputs'), `${id}.mp4`)
+      const output = this.#files.output(id)
       const onResults = (results) => this.#metrics?.frames(results)
       await runJob({ engine, store: this.#store, job, signal: stop.signal, onResults, output })
       const modelVersion = engine.health().modelVersion ?? null
@@ -230,16 +198,9 @@ class Jobs {
     this.#store.remove(id)
     running?.stop.abort(new Pose4DError('ERR_POSE4D_ABORTED', 'The job was removed.'))
     await over
-    this.#removeFiles(job)
+    this.#files.remove(job)
     this.#events.emit(id)
     return true
-  }
-
-  #removeFiles({ id, video, uploaded, output }) {
-    if (uploaded) fs.rmSync(video, { force: true })
-    for (const name of [`${id}.mp4`, `${id}.part.mp4`])
-      fs.rmSync(path.join(this.#folder('outputs'), name), { force: true })
-    if (output) fs.rmSync(output, { force: true })
   }
 
   /** Jobs past their time, and files that nobody's job knows. */
@@ -247,16 +208,10 @@ class Jobs {
     const old = now() - this.#settings.keepJobsDays * DAY
     for (const job of this.#store.endedBefore(old)) {
       this.#store.remove(job.id)
-      this.#removeFiles(job)
+      this.#files.remove(job)
     }
-    const folder = this.#folder('uploads')
-    for (const name of fs.readdirSync(folder)) {
-      const file = path.join(folder, name)
-      const age = Date.now() - (fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
-      // One that is on its way grows all the time.
-      if (!this.#store.knows(file) && age > this.#settings.uploadTimeoutMs)
-        fs.rmSync(file, { force: true })
-    }
+    const failed = (error) => this.#log.warn({ err: error }, 'uploads could not be tidied')
+    this.#files.tidy((file) => this.#store.knows(file)).catch(failed)
   }
 
   /** What is at work goes back into the line. */

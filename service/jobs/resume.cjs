@@ -22,11 +22,11 @@ function reopen(engine, snapshot) {
  * `{ clip, done }`: a clip that has seen `done` frames, whose results are in the store. What was stored
  * and cannot be gone on from is forgotten.
  */
-function resume(engine, store, job, options) {
-  const snapshot = job.frames_done > 0 ? store.snapshot(job.id) : undefined
+async function resume(engine, store, job, options) {
+  const snapshot = job.frames_done > 0 ? await store.snapshot(job.id) : undefined
   const clip = snapshot && reopen(engine, snapshot)
   if (clip) return { clip, done: job.frames_done }
-  if (job.frames_done > 0) store.forget(job.id)
+  if (job.frames_done > 0) await store.forget(job.id)
   return { clip: engine.openClip(options), done: 0 }
 }
 

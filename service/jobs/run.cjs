@@ -4,7 +4,8 @@
 
 const fs = require('node:fs/promises')
 const { Summary, vertexCount } = require('../../lib/summary.cjs')
-const { FFMPEG, VIDEO_FRAME } = require('../../lib/video/errors.cjs')
+const { FFMPEG } = require('../../lib/video/errors.cjs')
+const { asFrame, finished } = require('../../lib/video/frames.cjs')
 const { VideoOverlay } = require('../../lib/video/overlay.cjs')
 const { expectedFrames, probeVideo } = require('../../lib/video/probe.cjs')
 const { VideoReader } = require('../../lib/video/read.cjs')
@@ -16,25 +17,6 @@ const BATCH = 8
 const CALLS = 2
 /** Frames between two checkpoints. */
 const CHECKPOINT = 32
-const NOTHING = new Uint8Array(0)
-
-/** Damaged frames have their place in the clip, and no people; as `engine.processVideo` does it. */
-const asFrame = ({ problem, ...frame }) =>
-  problem
-    ? { frameNumber: frame.frameNumber, timestampMs: frame.timestampMs, image: NOTHING }
-    : frame
-
-function finished(result, { timestampMs, problem, width, height }) {
-  const timed = { ...result, timestampMs }
-  if (!problem) return timed
-  return {
-    ...timed,
-    errorCode: VIDEO_FRAME,
-    error: problem,
-    frameWidth: width,
-    frameHeight: height,
-  }
-}
 
 /** Every nth frame, so that at most `maxFrames` are left, spread over the whole. */
 function samplingOf({ maxFrames }, info) {
@@ -75,40 +57,49 @@ class Calls {
   }
 }
 
-/** `{ engine, store, job, signal, onResults }`; resolves when everything is stored. */
+/**
+ * `{ engine, store, job, signal, onResults, output }`; resolves when everything is stored. The store is SQLite's,
+ * or one with the same methods that answer later. `openLooks`: where others look at the frames, too, what
+ * `Looks` of service/redis/looks.cjs does.
+ */
 async function runJob(context) {
   const { store, job, signal } = context
   const info = await probeVideo(job.video, { signal })
   const sampling = samplingOf(job.options, info)
   const { stream, ...told } = info
-  store.set(job.id, { info: told, frames_total: expectedFrames(info, sampling) ?? null })
+  const total = expectedFrames(info, sampling)
+  await store.set(job.id, { info: told, frames_total: total ?? null })
   const reader = new VideoReader(job.video, info, { ...sampling, signal })
-  await readThrough(context, { reader, info, sampling })
+  await readThrough(context, { reader, info, sampling, total })
   if (reader.ending?.code === FFMPEG) throw reader.ending
   const warning = reader.ending?.message ?? null
-  store.set(job.id, { warning, summary: summaryOf(context, warning === null) })
+  const summary = await summaryOf(context, warning === null)
+  await store.set(job.id, { warning, summary })
   if (job.kind === 'process') await draw(context, info, sampling)
-  store.dropSnapshot(job.id)
+  await store.dropSnapshot(job.id)
 }
 
 /** Clips with tracking; people keep their identity. */
-async function readThrough({ engine, store, job, signal, onResults }, { reader, info, sampling }) {
+async function readThrough(context, { reader, info, sampling, total }) {
+  const { engine, store, job, signal, onResults, openLooks } = context
   const rate = (info.fps ?? 30) / (sampling.every ?? 1)
-  const { clip, done } = resume(engine, store, job, { fps: rate })
+  const { clip, done } = await resume(engine, store, job, { fps: rate })
+  const looks = await openLooks?.({ info, sampling, total, done })
   const calls = new Calls(clip, { signal, mesh: job.options.mesh ?? true })
   let [seen, stored, batch] = [0, done, []]
   const checkpoint = async (last) => {
     const results = await calls.all()
     if (results.length === 0) return
-    store.append(job.id, stored, results, last ? undefined : await keep(clip))
+    await store.append(job.id, stored, results, last ? undefined : await keep(clip))
     stored += results.length
     onResults(results)
   }
   try {
     for await (const frame of reader.frames()) {
       signal.throwIfAborted()
-      if (seen++ < done) continue
-      batch.push(frame)
+      const index = seen++
+      if (index < done) continue
+      batch.push(looks ? await looks.with(frame, index) : frame)
       if (batch.length < BATCH) continue
       await calls.push(batch)
       batch = []
@@ -117,20 +108,21 @@ async function readThrough({ engine, store, job, signal, onResults }, { reader, 
     signal.throwIfAborted()
     if (batch.length > 0) await calls.push(batch)
     await checkpoint(true)
-    store.set(job.id, { frames_total: stored })
+    await store.set(job.id, { frames_total: stored })
   } finally {
     reader.stop()
+    looks?.close()
     // What is under way must be over before anybody closes the engine or takes the next job.
     await calls.all().catch(() => {})
   }
 }
 
 /** The coverage certificate of all that is stored. */
-function summaryOf({ engine, store, job }, complete) {
+async function summaryOf({ engine, store, job }, complete) {
   const mesh = job.options.mesh ?? true
   const vertices = mesh ? () => vertexCount(engine.meshFaces) : undefined
   const summary = new Summary({ vertices })
-  for (const result of store.results(job.id)) {
+  for await (const result of store.results(job.id)) {
     summary.take()
     summary.add(result)
   }
@@ -147,7 +139,7 @@ async function draw({ store, job, signal, output }, info, sampling) {
     let i = 0
     for await (const frame of reader.frames()) {
       signal.throwIfAborted()
-      const result = store.result(job.id, i++)
+      const result = await store.result(job.id, i++)
       if (!result) break
       await overlay.write(frame, result)
     }
@@ -158,7 +150,7 @@ async function draw({ store, job, signal, output }, info, sampling) {
   }
   if (!overlay.wrote) return
   await fs.rename(draft, output)
-  store.set(job.id, { output })
+  await store.set(job.id, { output })
 }
 
-module.exports = { runJob }
+module.exports = { runJob, samplingOf }

@@ -18,9 +18,9 @@ const stateOf = (host) => ({
   problem: host.error?.message ?? null,
 })
 
-const jobCounts = (jobs) => ({
+const jobCounts = async (jobs) => ({
   ...{ queued: 0, processing: 0, complete: 0, error: 0 },
-  ...jobs?.counts(),
+  ...(await jobs?.counts()),
 })
 
 const answer = (name, description = 'State') => ({ description, schema: ref(name) })
@@ -83,7 +83,7 @@ const poseHealthRoute = ({ host, queue, jobs }) => ({
   },
   handler: async (_, reply) => {
     const { device, loaded, onCard, problem } = stateOf(host)
-    const { processing } = jobCounts(jobs)
+    const { processing } = await jobCounts(jobs)
     const waiting = problem ? 'error' : 'initializing'
     const working = queue.length > DEGRADED ? 'degraded' : 'healthy'
     if (!loaded) reply.code(503)
@@ -117,7 +117,7 @@ const poolStatusRoute = ({ host, queue, jobs }) => ({
   },
   handler: async () => {
     const { device, loaded, onCard } = stateOf(host)
-    const { queued, processing, complete, error } = jobCounts(jobs)
+    const { queued, processing, complete, error } = await jobCounts(jobs)
     return {
       timestamp: seconds(),
       pool: {

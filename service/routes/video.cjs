@@ -36,8 +36,8 @@ class Videos {
     Object.assign(this, { settings, jobs, host, queue, roots })
   }
 
-  find(id) {
-    const job = this.jobs.get(id)
+  async find(id) {
+    const job = await this.jobs.get(id)
     if (job) return job
     throw serviceError(NOT_FOUND, `Job ${id} not found`, { body: { job_id: id } })
   }
@@ -64,12 +64,12 @@ class Videos {
     return processData(job, this.results(job), await this.answerOptions(query))
   }
 
-  waiting(job) {
+  async waiting(job) {
     return {
       status: job.status === 'processing' ? 'processing' : 'queued',
       job_id: job.id,
       message: `Ask /pose/video/status/${job.id} or /job_status/${job.id} how far it is.`,
-      queue_position: this.jobs.ahead(job),
+      queue_position: await this.jobs.ahead(job),
     }
   }
 
@@ -100,18 +100,18 @@ class Videos {
 
 async function poseVideo(videos, request, reply) {
   const job = await videos.accept(request, 'track')
-  const busy = videos.jobs.ahead(job) > 0
-  if (busy || request.query.wait === 'false') return reply.code(202).send(videos.waiting(job))
+  const busy = (await videos.jobs.ahead(job)) > 0
+  if (busy || request.query.wait === 'false') return reply.code(202).send(await videos.waiting(job))
   const ended = await videos.outcome(job, request)
-  if (ended.status !== 'complete') return reply.code(202).send(videos.waiting(ended))
+  if (ended.status !== 'complete') return reply.code(202).send(await videos.waiting(ended))
   return send(reply, await videos.track(ended, request.query))
 }
 
 async function processVideo(videos, request, reply) {
   const job = await videos.accept(request, 'process')
-  if (request.query.wait === 'false') return reply.code(202).send(videos.waiting(job))
+  if (request.query.wait === 'false') return reply.code(202).send(await videos.waiting(job))
   const ended = await videos.outcome(job, request)
-  if (ended.status !== 'complete') return reply.code(202).send(videos.waiting(ended))
+  if (ended.status !== 'complete') return reply.code(202).send(await videos.waiting(ended))
   const data = await videos.process(ended, request.query)
   return send(reply, object({ status: 'success', data }))
 }
@@ -126,13 +126,13 @@ async function processVideoAsync(videos, request) {
 }
 
 async function videoStatus(videos, { params, query }, reply) {
-  const job = videos.find(params.id)
+  const job = await videos.find(params.id)
   const done = job.status === 'complete' && query.result !== 'false'
   const state = {
     job_id: job.id,
     status: job.status === 'complete' ? 'completed' : job.status,
     video_path: job.name,
-    queue_position: videos.jobs.ahead(job),
+    queue_position: await videos.jobs.ahead(job),
     queued_at: job.created,
     started_at: job.started,
     completed_at: job.finished,
@@ -146,14 +146,14 @@ async function videoStatus(videos, { params, query }, reply) {
 }
 
 async function jobStatus(videos, { params, query }, reply) {
-  const job = videos.find(params.id)
+  const job = await videos.find(params.id)
   const { status } = job
   const complete = status === 'complete'
   const done = complete && query.result !== 'false'
   const state = {
     job_id: job.id,
     status,
-    queue_position: videos.jobs.ahead(job),
+    queue_position: await videos.jobs.ahead(job),
     frames_done: job.frames_done,
     frames_total: job.frames_total,
     elapsed_time: status === 'processing' ? now() - job.started : undefined,
@@ -167,14 +167,14 @@ async function jobStatus(videos, { params, query }, reply) {
 }
 
 async function jobRemove(videos, { params }) {
-  videos.find(params.id)
+  await videos.find(params.id)
   await videos.jobs.remove(params.id)
   return { job_id: params.id, status: 'removed' }
 }
 
 async function jobFrame(videos, { params, query, gone, ip }, reply) {
-  const job = videos.find(params.job)
-  const result = videos.jobs.result(job.id, Number(params.i))
+  const job = await videos.find(params.job)
+  const result = await videos.jobs.result(job.id, Number(params.i))
   if (!result) {
     const has = `it has ${job.frames_done} so far`
     throw serviceError(NOT_FOUND, `Job ${job.id} has no frame ${params.i}; ${has}`)
@@ -189,7 +189,7 @@ async function jobFrame(videos, { params, query, gone, ip }, reply) {
 }
 
 async function jobOutput(videos, { params }, reply) {
-  const { output } = videos.find(params.job)
+  const { output } = await videos.find(params.job)
   const size = output && fs.statSync(output, { throwIfNoEntry: false })?.size
   if (!size) throw serviceError(NOT_FOUND, `Job ${params.job} has no drawn video`)
   reply.header('content-length', size).type('video/mp4')

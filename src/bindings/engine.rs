@@ -16,9 +16,11 @@ use super::depth::{DepthResult, depth_call};
 use super::error::to_js;
 use super::frames::{self, Limits};
 use super::lifetime::Home;
+use super::looks::FrameLook;
 use super::model;
 use super::options::{
-    clip_call, clip_settings, engine_config, no_options, snapshot_bytes, timeout, variant_name,
+    clip_call, clip_settings, engine_config, look_settings, no_options, snapshot_bytes, timeout,
+    variant_name,
 };
 use super::reports::{Health, WarmupReport};
 use super::results::PoseResult;
@@ -232,6 +234,27 @@ impl NativeEngine {
                     .collect::<Vec<_>>())
             },
         )
+    }
+
+    #[napi(catch_unwind)]
+    pub fn look_at_frames<'env>(
+        &self,
+        env: &'env Env,
+        job: &NativeJob,
+        frames: Value,
+        options: Value,
+    ) -> napi::Result<PromiseRaw<'env, Vec<FrameLook>>> {
+        let (settings, start) = look_settings(options).map_err(to_js)?;
+        let frames = read(self.engine.as_ref(), self.limits, frames)?;
+        let looks = self.engine.look_at(&job.0, frames, settings, start);
+        env.spawn_future_with_callback(async move { looks.await.map_err(to_js) }, |_, looks| {
+            Ok(looks.into_iter().map(FrameLook::from).collect::<Vec<_>>())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn look_key(&self) -> String {
+        self.engine.look_key()
     }
 
     /// `[F * 3]` vertex numbers; null for a model without a mesh. A new array each time.

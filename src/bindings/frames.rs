@@ -105,6 +105,9 @@ fn fill(frame: Value, number: f64, limits: Limits) -> Result<FrameInput, EngineE
     if let Some(given) = present(frame, "boxes")? {
         input.boxes = Some(boxes(given)?);
     }
+    if let Some(look) = present(frame, "look")? {
+        input.look = Some(copied("look", look, limits.bytes)?);
+    }
     Ok(input)
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod fields;
 mod frames;
 mod lifetime;
+mod looks;
 mod model;
 mod model_options;
 mod models;

@@ -342,6 +342,17 @@ pub fn clip_settings(value: Value, usual: DepthModel) -> Result<ClipSettings, En
     Ok(settings)
 }
 
+/// Of `lookAtFrames`: what holds for the clip, and how many of its frames come before.
+pub fn look_settings(value: Value) -> Result<(ClipSettings, u64), EngineError> {
+    const KNOWN: &[&str] = &["mesh", "tracking", "startIndex"];
+    let fields = Fields::new("options", value, KNOWN)?;
+    let mut settings = ClipSettings::default();
+    set(&mut settings.tracking, fields.boolean("tracking")?);
+    set(&mut settings.mesh, fields.boolean("mesh")?);
+    let start = fields.whole("startIndex", 0, MAX_WHOLE)?;
+    Ok((settings, start.unwrap_or(0)))
+}
+
 /// A call that takes nothing but a signal and a time limit.
 pub fn no_options(value: Value) -> Result<(), EngineError> {
     Fields::new("options", value, &[]).map(drop)

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tch::Device;
 
-use super::config::EngineConfig;
+use super::config::{BlazePoseConfig, EngineConfig};
 use super::control::JobControl;
 use super::device::device;
 use super::error::{EngineError, KEYPOINT_SET, MODEL_FILE};
@@ -130,6 +130,23 @@ impl Perception for BlazePosePerception {
             Mode::Online => (config.smoothing, 0),
         };
         Clip::new(config, !clip.tracking, smoothing, reach)
+    }
+
+    fn looks_with(&self) -> String {
+        let BlazePoseConfig {
+            tile_scales,
+            tile_overlap,
+            detection_threshold,
+            nms_iou,
+            search_every,
+            watch,
+            ..
+        } = &self.config.blazepose;
+        format!(
+            "tiles {tile_scales:?} {tile_overlap} threshold {detection_threshold} iou {nms_iou} every \
+             {search_every} watch {watch} people {}",
+            self.config.max_persons
+        )
     }
 
     fn miss(&self, state: &mut Clip, frame: &Blind) -> Vec<Person> {

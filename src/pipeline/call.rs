@@ -12,6 +12,7 @@ use super::depth::estimate::{map_of, people};
 use super::depth::map::DepthMap;
 use super::error::{EngineError, INTERNAL, ends_call};
 use super::kept::{KeptFrame, Picture};
+use super::looks::{Seen, unpack};
 use super::memory::{Memory, is_revised, look_back};
 use super::order::Plan;
 use super::perception::{Blind, ClipSettings, FrameView, Mode, Perception};
@@ -21,8 +22,11 @@ use super::shared::Core;
 use super::source::{FrameInput, FrameSource};
 use crate::imaging::buffers;
 
+/// The stage in which a frame becomes pixels.
+const DECODE: &str = "decode";
+
 /// What running ahead has found out about a frame.
-struct Prepared<S> {
+pub(super) struct Prepared<S> {
     input: Brief,
     view: Option<FrameView>,
     sightings: Result<S, EngineError>,
@@ -69,6 +73,18 @@ impl<P: Perception> Call<P> {
         }
     }
 
+    pub(super) fn core(&self) -> &Core<P> {
+        &self.core
+    }
+
+    pub(super) fn ctl(&self) -> &JobControl {
+        &self.ctl
+    }
+
+    pub(super) fn settings(&self) -> &ClipSettings {
+        &self.settings
+    }
+
     /// One result per frame, in the order given. On `Err` the memory is of no use any more.
     pub(super) async fn run(
         &self,
@@ -107,13 +123,17 @@ impl<P: Perception> Call<P> {
             return Ok(results);
         }
         let lost = expected - results.len();
-        // The feeder ends early only when the engine closes under it.
-        self.ctl.check()?;
-        self.core.check_open()?;
+        self.check_open()?;
         Err(EngineError::new(
             INTERNAL,
             format!("{lost} of {expected} frames were lost"),
         ))
+    }
+
+    /// Whether the call is still wanted: the feeder ends early only when the engine closes under it.
+    pub(super) fn check_open(&self) -> Result<(), EngineError> {
+        self.ctl.check()?;
+        self.core.check_open()
     }
 
     async fn follow_all(
@@ -154,7 +174,7 @@ impl<P: Perception> Call<P> {
     }
 
     /// Decodes and looks at frames, each with its index in the clip, as far ahead as there is room.
-    fn prepare_ahead(
+    pub(super) fn prepare_ahead(
         &self,
         frames: UnboundedReceiver<(u64, FrameInput)>,
     ) -> Ahead<Result<Prepared<P::Sightings>, EngineError>> {
@@ -257,7 +277,7 @@ impl<P: Perception> Call<P> {
             _room: room,
         };
         let ctl = self.ctl.metered();
-        let (source, limits) = (input.source, self.core.decode_limits());
+        let (source, look, limits) = (input.source, input.look, self.core.decode_limits());
         // Where the caller says who is there, nobody is looked for, then or later.
         let keeps = self.reach_back() > 0 && input.boxes.is_none();
         let (picture, glimpses) = (keeps.then(|| Picture::of(&source)), self.settings.tracking);
@@ -267,7 +287,7 @@ impl<P: Perception> Call<P> {
             Ok((image, glimpse))
         };
         let decoded = self.core.pool().run(&ctl, Priority::Ahead, decode).await;
-        prepared.timings.push(("decode", ctl.busy_ms()));
+        prepared.timings.push((DECODE, ctl.busy_ms()));
         let image = match decoded.and_then(|image| image) {
             Ok((image, glimpse)) => {
                 prepared.glimpse = glimpse;
@@ -289,9 +309,10 @@ impl<P: Perception> Call<P> {
             tracked: self.settings.tracking,
             cut: false,
         };
-        let ctl = self.ctl.metered();
-        let seen = self.look(&ctl, &view).await;
-        prepared.timings.extend(ctl.timings("look"));
+        let seen = match look {
+            Some(bytes) => unpack(&self.core, &self.ctl, &view, bytes).await,
+            None => self.look(&view, &mut prepared.timings).await,
+        };
         if let (Some(model), Ok(_)) = (self.settings.depth, &seen) {
             let open = self.core.depth().open(model).await?;
             let ctl = self.ctl.metered();
@@ -300,25 +321,33 @@ impl<P: Perception> Call<P> {
         }
         prepared.view = Some(view);
         match seen {
-            Ok(sightings) => Ok(Prepared {
-                sightings: Ok(sightings),
-                ..prepared
-            }),
+            Ok((sightings, timings)) => {
+                prepared.timings.extend(timings);
+                prepared.sightings = Ok(sightings);
+                Ok(prepared)
+            }
             Err(why) => prepared.failed(why),
         }
     }
 
     /// On a task of its own: a panic in it is this frame's error.
-    async fn look(&self, ctl: &JobControl, view: &FrameView) -> Result<P::Sightings, EngineError> {
-        let (call, ctl, view) = (self.clone(), ctl.clone(), view.clone());
-        Spawned::new(async move {
+    async fn look(
+        &self,
+        view: &FrameView,
+        timings: &mut Vec<(&'static str, f64)>,
+    ) -> Result<Seen<P::Sightings>, EngineError> {
+        let (call, ctl, view) = (self.clone(), self.ctl.metered(), view.clone());
+        let meter = ctl.clone();
+        let seen = Spawned::new(async move {
             call.core
                 .perception()
                 .look(call.core.pool(), &ctl, &view)
                 .await
         })
         .join()
-        .await?
+        .await;
+        timings.extend(meter.timings("look"));
+        Ok((seen??, Vec::new()))
     }
 
     /// `Err` ends the call. Where the frame fails, the state knows only that it was there, and the
@@ -465,6 +494,19 @@ impl<P: Perception> Call<P> {
 }
 
 impl<S> Prepared<S> {
+    pub(super) fn number(&self) -> f64 {
+        self.input.number
+    }
+
+    /// The frame, what it shows, and what that cost beside the decoding.
+    pub(super) fn looked(self) -> Result<(FrameView, Seen<S>), EngineError> {
+        let sightings = self.sightings?;
+        let unseen = || EngineError::new(INTERNAL, "a frame without pixels");
+        let timings = self.timings.into_iter().filter(|(name, _)| *name != DECODE);
+        let seen = (sightings, timings.collect());
+        Ok((self.view.ok_or_else(unseen)?, seen))
+    }
+
     fn failed(mut self, why: EngineError) -> Result<Self, EngineError> {
         if ends_call(&why) {
             return Err(why);

@@ -9,6 +9,7 @@ use super::control::JobControl;
 use super::depth::estimate::{DepthResult, estimate};
 use super::depth::model::DepthModel;
 use super::error::EngineError;
+use super::looks::{self, Looked};
 use super::perception::{ClipSettings, ModelState, Perception};
 use super::plan::report::Plan;
 use super::result::FrameResult;
@@ -145,6 +146,33 @@ impl<P: Perception> Engine<P> {
             let _place = place?;
             ctl.guard(estimate(core, ctl.clone(), frames, model)).await
         }
+    }
+
+    /// Looks at frames of a clip, which another engine may follow; `start`: frames of the clip before
+    /// the first of them. One outcome per frame, in the order given.
+    pub fn look_at(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        settings: ClipSettings,
+        start: u64,
+    ) -> impl Future<Output = Result<Vec<Looked>, EngineError>> + Send + use<P> {
+        let place = self.0.enter(frames.len());
+        let (core, ctl) = (Arc::clone(&self.0), ctl.clone());
+        async move {
+            let _place = place?;
+            let call = Call::new(Arc::clone(&core), ctl.clone(), settings);
+            let looks = ctl.guard(call.look_at(frames, start)).await?;
+            if looks.iter().any(|(_, look)| look.is_ok()) {
+                core.prove();
+            }
+            Ok(looks)
+        }
+    }
+
+    /// Engines with the same can follow each other's looks.
+    pub fn look_key(&self) -> String {
+        looks::key(self.0.version(), self.0.perception())
     }
 
     /// Builds all workers and sends a synthetic frame the whole way: once to be searched for

@@ -37,6 +37,8 @@ pub const CLOSED: &str = "ERR_POSE4D_CLOSED";
 pub const KEYPOINT_SET: &str = "ERR_POSE4D_KEYPOINT_SET";
 /// The bytes are no snapshot of a clip, or of none that this engine can go on with.
 pub const SNAPSHOT: &str = "ERR_POSE4D_SNAPSHOT";
+/// The bytes are no look at a frame, or none at this one with this engine.
+pub const LOOK: &str = "ERR_POSE4D_LOOK";
 pub const DEVICE: &str = "ERR_POSE4D_DEVICE";
 pub const MODEL_FILE: &str = "ERR_POSE4D_MODEL_FILE";
 pub const MODEL_UNAVAILABLE: &str = "ERR_POSE4D_MODEL_UNAVAILABLE";

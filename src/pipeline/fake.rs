@@ -76,6 +76,10 @@ impl Perception for Fake {
         1
     }
 
+    fn looks_with(&self) -> String {
+        format!("seed {}", self.seed)
+    }
+
     fn look(
         &self,
         pool: &Pool<Worker>,

@@ -10,6 +10,7 @@ use super::depth::estimate::DepthResult;
 use super::depth::model::DepthModel;
 use super::engine::{Engine, Health, Warmup, WeakEngine};
 use super::error::EngineError;
+use super::looks::Looked;
 use super::perception::{ClipSettings, Perception};
 use super::result::FrameResult;
 use super::source::FrameInput;
@@ -35,6 +36,15 @@ pub trait AnyEngine: Send + Sync {
         frames: Vec<FrameInput>,
         model: DepthModel,
     ) -> Boxed<Vec<DepthResult>>;
+    /// As [`Engine::look_at`].
+    fn look_at(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        settings: ClipSettings,
+        start: u64,
+    ) -> Boxed<Vec<Looked>>;
+    fn look_key(&self) -> String;
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup>;
     fn health(&self) -> Health;
     fn mesh_faces(&self) -> Option<&[u32]>;
@@ -110,6 +120,20 @@ impl<P: Perception> AnyEngine for Engine<P> {
         model: DepthModel,
     ) -> Boxed<Vec<DepthResult>> {
         Box::pin(Engine::estimate_depth(self, ctl, frames, model))
+    }
+
+    fn look_at(
+        &self,
+        ctl: &JobControl,
+        frames: Vec<FrameInput>,
+        settings: ClipSettings,
+        start: u64,
+    ) -> Boxed<Vec<Looked>> {
+        Box::pin(Engine::look_at(self, ctl, frames, settings, start))
+    }
+
+    fn look_key(&self) -> String {
+        Engine::look_key(self)
     }
 
     fn warmup(&self, ctl: &JobControl) -> Boxed<Warmup> {

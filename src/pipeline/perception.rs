@@ -123,8 +123,8 @@ pub struct ModelState {
 pub trait Perception: Send + Sync + 'static {
     /// What a worker thread owns (networks, scratch space).
     type Worker: 'static;
-    /// What a frame shows by itself.
-    type Sightings: Send + 'static;
+    /// What a frame shows by itself; all of it, since looks are made on other machines, too.
+    type Sightings: Send + Serialize + DeserializeOwned + 'static;
     /// What a clip remembers from frame to frame; all of it, since a snapshot holds nothing else.
     type State: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
     /// Somebody seen for the first time, or again, who is looked for in the frames before.
@@ -137,6 +137,9 @@ pub trait Perception: Send + Sync + 'static {
     fn build_worker(&self, index: usize) -> Result<Self::Worker, EngineError>;
 
     fn new_state(&self, clip: &ClipSettings) -> Self::State;
+
+    /// All of its settings that change what `look` comes to, in words.
+    fn looks_with(&self) -> String;
 
     /// Stateless: may run ahead on any frame.
     fn look(

@@ -1,22 +1,23 @@
-//! The whole memory of a clip as bytes, and back.
-//!
-//! Layout, little-endian: `MAGIC`, version `u32`, lengths of header and body `u64`, CRC-32 of these
-//! two `u32`, then both in postcard's form. The header says which model and keypoints the body is
-//! of, so that one that does not fit is refused before it is read. Nothing in the bytes is believed
-//! before it is checked: lengths against what is there, numbers where they are used.
+//! The whole memory of a clip as bytes, and back: an envelope whose header says which model and
+//! keypoints the body is of, so that one that does not fit is refused before it is read.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::{EngineError, SNAPSHOT};
+use super::sealed::{Kind, number, short_number};
 
-const MAGIC: [u8; 8] = *b"pose4d\x1a\n";
 /// Of the body's layout: to be raised with every change of what a clip remembers.
 pub const VERSION: u32 = 2;
-/// Before header and body.
-const HEAD: usize = 8 + 4 + 8 + 8 + 4;
-/// A header is names.
-const MOST_HEADER: u64 = 64 << 10;
+
+const KIND: Kind = Kind {
+    magic: *b"pose4d\x1a\n",
+    version: VERSION,
+    code: SNAPSHOT,
+    name: "snapshot",
+    whole_name: "snapshot of a clip",
+    maker: "clip.snapshot()",
+};
 
 /// What the memory is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,36 +39,9 @@ impl Header {
     }
 }
 
-fn refused(message: impl Into<String>) -> EngineError {
-    EngineError::new(SNAPSHOT, message)
-}
-
-fn damaged(what: &str) -> EngineError {
-    refused(format!(
-        "the snapshot is damaged: {what}; keep the bytes as clip.snapshot() gave them"
-    ))
-}
-
 /// Bytes of `body` under `header`.
 pub fn seal<T: Serialize>(header: &Header, body: &T) -> Result<Vec<u8>, EngineError> {
-    let failed =
-        |e: postcard::Error| EngineError::new(super::error::INTERNAL, format!("snapshot: {e}"));
-    let header = postcard::to_stdvec(header).map_err(failed)?;
-    let mut bytes = Vec::with_capacity(HEAD + header.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&[0; 12]);
-    bytes.extend_from_slice(&header);
-    let start = bytes.len();
-    let mut bytes = postcard::to_extend(body, bytes).map_err(failed)?;
-    let body = (bytes.len() - start) as u64;
-    let crc = crc32fast::hash(bytes.get(HEAD..).unwrap_or_default());
-    if let Some(place) = bytes.get_mut(20..HEAD) {
-        place[..8].copy_from_slice(&body.to_le_bytes());
-        place[8..].copy_from_slice(&crc.to_le_bytes());
-    }
-    Ok(bytes)
+    KIND.seal(header, body)
 }
 
 /// What ends bytes that have a note behind them.
@@ -86,10 +60,10 @@ pub fn with_note(mut sealed: Vec<u8>, note: &str) -> Vec<u8> {
 
 /// Bytes and the note behind them, if there is one.
 pub fn split_note(bytes: &[u8]) -> Result<(&[u8], Option<&str>), EngineError> {
-    if bytes.get(..8) != Some(&MAGIC) || !bytes.ends_with(&NOTE) {
+    if bytes.get(..8) != Some(&KIND.magic) || !bytes.ends_with(&NOTE) {
         return Ok((bytes, None));
     }
-    let wrong = || damaged("its note cannot be read");
+    let wrong = || KIND.damaged("its note cannot be read");
     let at = bytes.len().checked_sub(NOTE_END).ok_or_else(wrong)?;
     let (rest, _) = bytes.split_at_checked(at).ok_or_else(wrong)?;
     let length = number(bytes, at).and_then(|n| usize::try_from(n).ok());
@@ -104,72 +78,28 @@ pub fn split_note(bytes: &[u8]) -> Result<(&[u8], Option<&str>), EngineError> {
     Ok((sealed, Some(note)))
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u64> {
-    let field = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*field))
-}
-
-fn short_number(bytes: &[u8], at: usize) -> Option<u32> {
-    let field = bytes.get(at..)?.first_chunk::<4>()?;
-    Some(u32::from_le_bytes(*field))
-}
-
 /// What was sealed, if it is whole, of this version, and of `expected`'s model and keypoints.
 pub fn open<T: DeserializeOwned>(bytes: &[u8], expected: &Header) -> Result<T, EngineError> {
-    if bytes.get(..8) != Some(&MAGIC) {
-        return Err(refused(
-            "these bytes are no snapshot of a clip; expected what clip.snapshot() gave",
-        ));
-    }
-    let cut = || damaged("it is cut off");
-    let version = short_number(bytes, 8).ok_or_else(cut)?;
-    if version != VERSION {
-        return Err(refused(format!(
-            "the snapshot has version {version}, this pose4d ({}) reads version {VERSION}; go on \
-             with the pose4d that made it",
-            env!("CARGO_PKG_VERSION"),
-        )));
-    }
-    let (header, body) = (number(bytes, 12).ok_or_else(cut)?, number(bytes, 20));
-    let (body, crc) = (
-        body.ok_or_else(cut)?,
-        short_number(bytes, 28).ok_or_else(cut)?,
-    );
-    let rest = bytes.get(HEAD..).ok_or_else(cut)?;
-    if header.checked_add(body) != Some(rest.len() as u64) || header > MOST_HEADER {
-        return Err(damaged("its length is not what it says"));
-    }
-    if crc32fast::hash(rest) != crc {
-        return Err(damaged("its check sum does not agree"));
-    }
-    let (header, body) = rest.split_at_checked(header as usize).ok_or_else(cut)?;
-    let header: Header = whole(header).map_err(|_| damaged("its header cannot be read"))?;
-    check("model", &header.model, &expected.model)?;
-    check("keypoints", &header.keypoints, &expected.keypoints)?;
-    whole(body).map_err(|why| damaged(&format!("its content cannot be read ({why})")))
+    let opened = KIND.open::<Header>(bytes)?;
+    check("model", &opened.header.model, &expected.model)?;
+    check("keypoints", &opened.header.keypoints, &expected.keypoints)?;
+    opened.body()
 }
 
 fn check(what: &str, theirs: &str, ours: &str) -> Result<(), EngineError> {
     if theirs == ours {
         return Ok(());
     }
-    Err(refused(format!(
+    Err(KIND.refused(format!(
         "the snapshot is of a clip with {what} {theirs:?}, this engine has {ours:?}; create the \
          engine with the same configuration"
     )))
 }
 
-/// All of the bytes, and nothing left over.
-fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
-    match postcard::take_from_bytes(bytes)? {
-        (value, []) => Ok(value),
-        _ => Err(postcard::Error::DeserializeBadEncoding),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::sealed::HEAD;
 
     type Body = (Vec<u32>, Option<f64>);
 

@@ -39,6 +39,8 @@ pub struct FrameInput {
     pub timestamp_ms: Option<f64>,
     /// People given by the caller, pixels.
     pub boxes: Option<Vec<BBox>>,
+    /// What a look at this frame came to, maybe elsewhere; hostile until checked.
+    pub look: Option<Vec<u8>>,
 }
 
 impl FrameInput {
@@ -48,6 +50,7 @@ impl FrameInput {
             source,
             timestamp_ms: None,
             boxes: None,
+            look: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: detectron2 02b5c4e, `MaskRCNNConvUpsampleHead` and `layers/mask_ops.py`.
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 use super::boxes::Box4;
@@ -15,6 +16,9 @@ use crate::layers::weights::{Param, Weights, WeightsError};
 pub const POOLED: usize = 14;
 /// A pixel this probable belongs to the object.
 const THRESHOLD: f32 = 0.5;
+
+/// No image has more.
+const MOST_COLUMNS: usize = 1 << 24;
 
 /// Convolutions, an enlargement, and a prediction per class.
 pub struct MaskHead {
@@ -81,13 +85,46 @@ impl MaskHead {
 }
 
 /// The pixels of one object: a rectangle of the image, and which of its pixels are the object's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Mask {
     pub left: usize,
     pub top: usize,
     pub width: usize,
     /// Row by row; `inside.len()` is a multiple of `width`.
     pub inside: Vec<bool>,
+}
+
+/// As it is stored: numbers that may contradict one another.
+#[derive(Deserialize)]
+struct Stored {
+    left: usize,
+    top: usize,
+    width: usize,
+    inside: Vec<bool>,
+}
+
+impl TryFrom<Stored> for Mask {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored {
+            left,
+            top,
+            width,
+            inside,
+        } = stored;
+        // Nothing of a box may lie within the image.
+        let empty = inside.is_empty() && width <= MOST_COLUMNS;
+        let whole = empty || inside.len().checked_rem(width) == Some(0);
+        let mask = Self {
+            left,
+            top,
+            width,
+            inside,
+        };
+        whole.then_some(mask).ok_or("a mask of no size")
+    }
 }
 
 impl Mask {

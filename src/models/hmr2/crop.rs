@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::boxes::BBox;
 use crate::imaging::affine::{Places, from_points, sample};
 use crate::imaging::blur::warp_blurred;
@@ -34,7 +36,7 @@ pub enum CropError {
 }
 
 /// The square of the image that a crop shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Square {
     /// Pixels.
     pub center: [f32; 2],

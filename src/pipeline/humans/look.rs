@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::desk::Desk;
 use super::identity::Identity;
 use super::networks::{Bodies, BodyCrop, BodyFacts, BodyWork, Finder, FoundBox, PointsCrop};
@@ -45,7 +47,7 @@ pub struct IdentityDesk {
 }
 
 /// What a frame shows by itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sightings {
     pub people: Vec<Sighting>,
     /// Boxes that the detector half believes in, best first.

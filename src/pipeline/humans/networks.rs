@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::post::Network;
@@ -16,6 +17,7 @@ use crate::models::smpl::VERTICES;
 use crate::models::smpl::rest::Rest;
 use crate::models::vitpose::crop::Region;
 use crate::models::vitpose::model::{Keypoints, VitPose, batch};
+use crate::tracking::stored::StoredBox;
 
 /// Finds people in whole images.
 pub struct Finder {
@@ -26,8 +28,9 @@ pub struct Finder {
 }
 
 /// Somebody a detector believes in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoundBox {
+    #[serde(with = "StoredBox")]
     pub bbox: BBox,
     pub score: f32,
     /// The person's pixels, where they were asked for.
@@ -102,7 +105,8 @@ impl BodyWork {
 }
 
 /// What HMR2 makes of a person.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredBody")]
 pub struct BodyFound {
     /// `smplx45`, metres around SMPL's origin, in the camera's axes.
     pub joints45: Vec<[f32; 3]>,
@@ -115,6 +119,45 @@ pub struct BodyFound {
     pub camera: [f32; 3],
     /// `[6890, 3]`
     pub vertices: Option<Vec<f32>>,
+}
+
+/// As it is stored: lists that may be of any length.
+#[derive(Deserialize)]
+struct StoredBody {
+    joints45: Vec<[f32; 3]>,
+    joints44: Vec<[f32; 3]>,
+    rotations: Vec<f32>,
+    betas: [f32; 10],
+    camera: [f32; 3],
+    vertices: Option<Vec<f32>>,
+}
+
+impl TryFrom<StoredBody> for BodyFound {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredBody) -> Result<Self, Self::Error> {
+        let StoredBody {
+            joints45,
+            joints44,
+            rotations,
+            betas,
+            camera,
+            vertices,
+        } = stored;
+        let most = usize::try_from(VERTICES).unwrap_or(0) * 3;
+        let whole = (joints45.len(), rotations.len()) == (45, 24 * 9)
+            && joints44.len() <= 44
+            && vertices.as_ref().is_none_or(|v| v.len() == most);
+        let body = Self {
+            joints45,
+            joints44,
+            rotations,
+            betas,
+            camera,
+            vertices,
+        };
+        whole.then_some(body).ok_or("a body of another make")
+    }
 }
 
 /// What there is to know of HMR2 without asking its owner; set when it is loaded.

@@ -119,6 +119,23 @@ pub(super) fn version(config: &EngineConfig, files: &Files, boxes: Option<BoxSou
     format!("4dhumans-{hmr2}-{boxes}{vitpose}{phalp}")
 }
 
+/// What beside the model changes what is seen of a frame.
+pub(super) fn settings(config: &EngineConfig, plan: &Plan) -> String {
+    let humans = &config.humans;
+    let networks = plan.components.iter();
+    let precision: Vec<String> = networks
+        .map(|c| format!("{} {}", c.name, c.precision))
+        .collect();
+    format!(
+        "{} preset {:?} score {:?} iou {:?} people {}",
+        precision.join(" "),
+        humans.preset,
+        humans.score_threshold,
+        humans.nms_iou,
+        config.max_persons,
+    )
+}
+
 pub(super) fn model_file(error: &ModelError) -> EngineError {
     EngineError::new(MODEL_FILE, error.to_string())
 }

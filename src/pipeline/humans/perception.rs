@@ -44,6 +44,8 @@ pub struct Humans {
     smoothing: bool,
     preset: TrackerPreset,
     version: String,
+    /// All else that changes what is seen.
+    settings: String,
 }
 
 impl Humans {
@@ -69,6 +71,7 @@ impl Humans {
         };
         let source = finder.as_ref().map(|finder| finder.source);
         let version = opening::version(config, &files, source);
+        let settings = opening::settings(config, &plan);
         let (facts, accounts) = (Arc::clone(&opening.facts), opening.accounts.clone());
         let desks = opening.start()?;
         let identity = match identity {
@@ -114,6 +117,7 @@ impl Humans {
             smoothing: config.humans.smoothing,
             preset: config.humans.tracker_preset,
             version,
+            settings,
         })
     }
 }
@@ -193,6 +197,10 @@ impl Perception for Humans {
             smoothing: smooths.then(Smoothing::default),
             back: looks_back.then(|| Memories::new(self.reach_back(), most)),
         }
+    }
+
+    fn looks_with(&self) -> String {
+        self.settings.clone()
     }
 
     async fn look(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::networks::BodyFound;
 use crate::geometry::body_angles::body_angles;
 use crate::geometry::boxes::BBox;
@@ -13,6 +15,7 @@ use crate::models::hmr2::crop::Square;
 use crate::models::vitpose::model::Keypoints;
 use crate::pipeline::result::{BoxSource, Camera, Keypoint, KeypointSource, Person, Smpl, Source};
 use crate::tracking::phalp::texture::Texture;
+use crate::tracking::stored::StoredBox;
 
 /// Which joint of a body a keypoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +54,9 @@ pub struct Shape {
 }
 
 /// A person as the networks see them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sighting {
+    #[serde(with = "StoredBox")]
     pub bbox: BBox,
     /// The detector's; 1 for a box of the caller's, 0 where nobody looked.
     pub score: f32,

@@ -2,17 +2,60 @@
 
 use std::f32::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::roi::Roi;
 use crate::models::blazepose::Detection;
+use crate::tracking::stored::StoredRoi;
 
 /// A region where one or more tiles saw a person.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Candidate {
+    #[serde(with = "StoredRoi")]
     pub region: Roi,
     /// Of the surest detection.
     pub score: f32,
     /// Detections that agree.
     pub votes: usize,
+}
+
+/// As it is stored: numbers of which some may be none.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(with = "StoredRoi")]
+    region: Roi,
+    score: f32,
+    votes: usize,
+}
+
+impl TryFrom<Stored> for Candidate {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored {
+            region,
+            score,
+            votes,
+        } = stored;
+        let Roi {
+            cx,
+            cy,
+            size,
+            rotation,
+        } = region;
+        let known = [cx, cy, size, rotation, score]
+            .iter()
+            .all(|v| v.is_finite());
+        let candidate = Self {
+            region,
+            score,
+            votes,
+        };
+        (known && size >= 1.0)
+            .then_some(candidate)
+            .ok_or("a place that is none")
+    }
 }
 
 /// Regions alike enough that the network would be shown the same crop, as parts of their size.

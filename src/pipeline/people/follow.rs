@@ -31,7 +31,7 @@ use crate::tracking::tracker::Tracker;
 type Result<T> = std::result::Result<T, EngineError>;
 
 /// What a frame shows by itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sightings {
     pub candidates: Vec<Candidate>,
     /// Whether tiles were looked at, and not the whole frame alone.
