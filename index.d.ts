@@ -29,6 +29,67 @@ export interface Camera {
   center: Float32Array
 }
 
+/**
+ * From a depth map to metres: `1 / metres = scale * value + shift`, fitted to people's own distances
+ * (`camera.translation` and `joints3d`).
+ */
+export interface DepthFit {
+  /** `scale`: the shift is taken for 0, since one person (or all at one depth) tells no more. */
+  method: 'scale-and-shift' | 'scale'
+  /** 1/m per unit of the map. */
+  scale: number
+  /** 1/m */
+  shift: number
+  /** People it is fitted to; two leave no residual, one neither. */
+  people: number
+  /** Root mean square of what is left, 1/m. */
+  residual: number
+  /** The same in metres. */
+  residualMetres: number
+}
+
+/** The least and the greatest value of a depth map. */
+export interface DepthRange {
+  min: number
+  max: number
+}
+
+/** A frame's depth. A bad frame has `error` and `errorCode` and no `depth`. */
+export interface DepthResult {
+  /** As given; NaN where it was not a number. */
+  frameNumber: number
+  /** Pixels, upright; 0 where the image could not be decoded. */
+  width: number
+  /** Pixels, upright; 0 where the image could not be decoded. */
+  height: number
+  /**
+   * `[height, width]`, row-major: relative inverse depth. Larger is nearer; it has no unit, and zero
+   * and scale are of this frame alone (docs/depth.md).
+   */
+  depth?: Float32Array
+  /** Of `depth`. */
+  range?: DepthRange
+  /** Which network, by its name in torch.hub. */
+  model: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
+  /** Work spent on this frame, milliseconds; waiting is not counted. */
+  processingTimeMs: number
+  /** The same per stage, milliseconds. */
+  timings: Record<string, number>
+  /** What is wrong with this frame, and what to do. */
+  error?: string
+  /** Stable code, `ERR_POSE4D_…`. */
+  errorCode?: string
+}
+
+/** What a frame's depth map says on the whole. */
+export interface FrameDepth {
+  /** Which network, by its name in torch.hub. */
+  model: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
+  range: DepthRange
+  /** Absent where nobody's distance is known. */
+  fit?: DepthFit
+}
+
 /** What a look at a frame came to: `look`, or `error` and `errorCode`. */
 export interface FrameLook {
   frameNumber: number
@@ -66,7 +127,7 @@ export interface Health {
   framesDone: number
   /** Answered with an error, since the engine was made. */
   framesFailed: number
-  /** The networks of 4D-Humans by name; absent with BlazePose. */
+  /** The networks of 4D-Humans and those for depth that were loaded, by name; absent where there are none. */
   models?: Record<string, ModelHealth>
   /** How they were made to fit into memory. */
   memoryPlan?: MemoryPlan
@@ -185,6 +246,23 @@ export interface Person {
   mesh?: Mesh
   /** With `smoothing`, of everybody seen in this frame: what was measured. */
   raw?: RawPose
+  /** With `depth: true`, of everybody seen in this frame: 0 is nearest to the camera. */
+  depthOrder?: number
+  /** With `depth: true`, of everybody seen in this frame. */
+  depth?: PersonDepth
+}
+
+/** Where a person is in the frame's depth map. */
+export interface PersonDepth {
+  /** The map's, median over the person's body where nobody else's covers it; larger is nearer. */
+  value: number
+  /** On the body that it is the median of. */
+  places: number
+  /**
+   * Distance along the camera's axis by the frame's fit, metres; absent without a fit, and for what
+   * lies beyond any distance.
+   */
+  metres?: number
 }
 
 /** A device's memory under the plan, bytes. */
@@ -262,6 +340,12 @@ export interface PoseResult {
   /** The same per stage, milliseconds. */
   timings: Record<string, number>
   modelVersion: string
+  /** With `depth: true`. */
+  depth?: FrameDepth
+  /** Why a frame that is good otherwise has no depth, and what to do. */
+  depthError?: string
+  /** Stable code, `ERR_POSE4D_…`. */
+  depthErrorCode?: string
   /** What is wrong with this frame, and what to do. */
   error?: string
   /** Stable code, `ERR_POSE4D_…`. */
@@ -458,6 +542,23 @@ export interface HumansConfig {
   files?: Record<string, string>
 }
 
+/** Which depth network runs and how; it is loaded when it is first asked for. */
+export interface DepthConfig {
+  /** Where a call does not say. @default 'DPT_Large' */
+  model?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
+  /** `auto`: the engine's, and where that is `auto` too bf16 where it is fast, else fp32. @default 'auto' */
+  precision?: 'auto' | 'fp32' | 'bf16' | 'fp16'
+  /** Frames in one run, at most; the result does not depend on it. 0: 1 on the CPU, 8 on a card. @default 0 */
+  batchSize?: number
+  /** Attention heads of a DPT file of your own whose width no released one has: no tensor tells them. */
+  heads?: number
+  /**
+   * Files of your own in the place of those in the cache, by model: `{ DPT_Large: 'mine.pt' }`. Any format of
+   * `pose4d models inspect`; not held to the published size or hash.
+   */
+  files?: Record<string, string>
+}
+
 /** A named, ordered set of keypoints; docs/results.md lists them. */
 export type KeypointSet =
   | 'native'
@@ -529,6 +630,8 @@ export interface EngineConfig {
   smoothing?: boolean
   blazepose?: BlazePoseConfig
   humans?: HumansConfig
+  /** Of `estimateDepth`, and of `depth: true`. */
+  depth?: DepthConfig
 }
 
 /** What ends a call early. */
@@ -556,6 +659,13 @@ export interface ClipOptions {
    * `maxPredicted` frames and never across a cut. @default 'online'
    */
   mode?: 'online' | 'offline'
+  /**
+   * A depth map of every frame as well: people are ordered from front to back (`depthOrder`, `depth`), and
+   * the map is fitted to their distances (`PoseResult.depth`). The map itself is not kept. @default false
+   */
+  depth?: boolean
+  /** By which network; without it that of the engine's configuration. */
+  depthModel?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
 }
 
 /** Of a call on a clip; what holds for the whole clip is settled by `openClip`. */
@@ -592,6 +702,19 @@ export interface StreamOptions extends ProcessOptions {
   maxInFlight?: number
 }
 
+/** A depth network, by its name in torch.hub. */
+export type DepthModel = 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
+
+export interface DepthOptions extends CallOptions {
+  /** Without it that of the engine's configuration. */
+  model?: DepthModel
+}
+
+export interface DepthStreamOptions extends DepthOptions {
+  /** Frames on their way at once, each with its map. @default 4 */
+  maxInFlight?: number
+}
+
 /** How much of a video is taken, and what becomes of it. */
 export interface VideoOptions extends CallOptions {
   /** Seconds, in the video's own time (that of `timestampMs`): frames before are left out. @default 0 */
@@ -612,6 +735,10 @@ export interface VideoOptions extends CallOptions {
    * tells of the first. @default 'online'
    */
   mode?: 'online' | 'offline'
+  /** People ordered from front to back by a depth map of every frame, as with `ClipOptions.depth`. @default false */
+  depth?: boolean
+  /** By which network; without it that of the engine's configuration. */
+  depthModel?: 'DPT_Large' | 'DPT_Hybrid' | 'MiDaS' | 'MiDaS_small'
   /** Frames on their way at once. @default threads + 9 */
   maxInFlight?: number
   /**
@@ -881,6 +1008,25 @@ export declare class PoseEngine {
    * const { tracks, holds } = video.summary()
    */
   processVideo(path: string, options?: VideoOptions): PoseVideo
+  /**
+   * Relative inverse depth of every pixel, one result per frame in the order given; the frames are independent of
+   * one another, and of what poses the engine measures. The network is loaded at the first call and kept. All
+   * maps of a call are in memory together: for long videos `streamDepth`.
+   * @example
+   * const [{ depth, width, range }] = await engine.estimateDepth([{ frameNumber: 0, imagePath: 'room.jpg' }])
+   * const nearness = (depth[y * width + x] - range.min) / (range.max - range.min)
+   *
+   * @throws `ERR_POSE4D_MODEL_UNAVAILABLE` where the network's file is not there
+   */
+  estimateDepth(frames: Frame[], options?: DepthOptions): Promise<DepthResult[]>
+  /**
+   * The same for frames that come one by one: results in order as they are taken, a few maps in memory at a
+   * time. Leaving the loop early ends the work.
+   */
+  streamDepth(
+    frames: AsyncIterable<Frame> | Iterable<Frame>,
+    options?: DepthStreamOptions,
+  ): AsyncGenerator<DepthResult, void, undefined>
   /** Builds the workers and sends a synthetic frame the whole way, through every network. */
   warmup(options?: CallOptions): Promise<WarmupReport>
   health(): Health
@@ -914,6 +1060,12 @@ export declare function processFrames(
   frames: Frame[],
   options?: ProcessOptions,
 ): Promise<PoseResult[]>
+
+/** Of the process-wide engine, which the first use makes. */
+export declare function estimateDepth(
+  frames: Frame[],
+  options?: DepthOptions,
+): Promise<DepthResult[]>
 
 /** Makes the process-wide engine, with this configuration if it is the first use, and warms it up. */
 export declare function warmup(config?: EngineConfig): Promise<WarmupReport>
