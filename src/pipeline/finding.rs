@@ -17,7 +17,7 @@ impl<P: Perception> Call<P> {
         start: u64,
     ) -> Result<Vec<Looked>, EngineError> {
         let numbers: Vec<f64> = frames.iter().map(|f| f.number).collect();
-        let tracked = self.settings().tracking;
+        let tracked = self.settings.tracking;
         let plan = Plan::new(&numbers, None, tracked);
         let mut looks: Vec<Option<Looked>> = numbers.iter().map(|_| None).collect();
         for (at, why) in plan.refused {
@@ -36,7 +36,7 @@ impl<P: Perception> Call<P> {
             let prepared = prepared??;
             let number = prepared.number();
             let packed = match prepared.looked() {
-                Ok((view, seen)) => pack(self.core(), self.ctl(), view, seen).await,
+                Ok((view, seen)) => pack(&self.core, &self.ctl, view, seen).await,
                 Err(why) => Err(why),
             };
             match packed {
