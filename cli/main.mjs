@@ -14,18 +14,7 @@ import { version } from './version.mjs'
 import { warmup } from './warmup.mjs'
 import { worker } from './worker.mjs'
 
-const COMMANDS = [
-  process_,
-  depth_,
-  export_,
-  serve,
-  worker,
-  stdio,
-  warmup,
-  models,
-  bench_,
-  doctor,
-]
+const COMMANDS = [process_, depth_, export_, serve, worker, stdio, warmup, models, bench_, doctor]
 
 /** Runs the command line and returns its exit code. */
 export async function main(argv, io = {}) {
