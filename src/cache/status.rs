@@ -161,9 +161,7 @@ pub fn remedy(entry: &Entry, sight: Option<&Sight>) -> String {
         Origin::User => body::HOW_TO_GET.to_string(),
         Origin::Download | Origin::Archive => {
             let id = entry.archive.as_ref().unwrap_or(&entry.id);
-            format!(
-                "run `npx pose4d warmup`, or `npx pose4d models download {id}`, to fetch it{keep}"
-            )
+            format!("run `npx pose4d models download {id}` to fetch it{keep}")
         }
     }
 }
