@@ -133,6 +133,7 @@ impl Weights {
             .then(|| Mapping::open(&path))
             .transpose()
             .map_err(|error| Fault::from(error).at(&path))?;
+        mapping.iter().for_each(Mapping::prefetch);
         let shared = Shared {
             checkpoint,
             mapping,

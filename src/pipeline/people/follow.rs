@@ -326,17 +326,29 @@ impl Clip {
         };
         let found = Found::LookedAgain(id);
         let carried = self.carried.get(&id);
-        let region = carried.and_then(|c| c.region_at(&there.bbox));
-        let region = region.unwrap_or_else(|| regions::from_box(&there.bbox));
-        if !(region.size.is_finite() && region.size >= 1.0) {
+        // Where they would have been carried to shows them as before; their box finds those who turned.
+        let regions = [
+            Some(regions::from_box(&there.bbox)),
+            carried.and_then(|c| c.region_at(&there.bbox)),
+        ];
+        let usable = |region: &Roi| region.size.is_finite() && region.size >= 1.0;
+        let places: Vec<(Candidate, Found)> = regions
+            .into_iter()
+            .flatten()
+            .filter(usable)
+            .map(|region| {
+                let place = Candidate {
+                    region,
+                    score: 0.0,
+                    votes: 1,
+                };
+                (place, found)
+            })
+            .collect();
+        let Some((Candidate { region, .. }, _)) = places.first().cloned() else {
             return Ok(Vec::new());
-        }
-        let place = Candidate {
-            region,
-            score: 0.0,
-            votes: 1,
         };
-        let mut poses = look.poses(vec![(place, found)]).await?;
+        let mut poses = look.poses(places).await?;
         poses.iter_mut().for_each(|p| p.score = p.landmarks.flag);
         let poses = near_enough(poses);
         if !poses.is_empty() {
