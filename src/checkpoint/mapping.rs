@@ -37,7 +37,7 @@ impl Mapping {
     }
 
     /// Has all of it at hand, which will be needed soon: what is in the page cache is put in place in one
-    /// go rather than page by page when it is first read (1.4 GB in 10 ms rather than 200).
+    /// go rather than page by page when it is first read (1.4 GB in 10 to 100 ms rather than 200 to 300).
     pub fn prefetch(&self) {
         // Hints: what they cannot do, reading will.
         #[cfg(unix)]
