@@ -69,6 +69,16 @@ function serviceError(code, message, { cause, body, headers } = {}) {
   return Object.assign(new Pose4DError(code, message, { cause }), { body, headers })
 }
 
+const shuttingDown = () => new Pose4DError(SHUTTING_DOWN, 'The service is shutting down.')
+
+/** So many video jobs wait that no more are taken. */
+const jobsFull = (queued) =>
+  serviceError(
+    'ERR_POSE4D_QUEUE_FULL',
+    `${queued} video jobs wait, which is all. Try again later.`,
+    { headers: { 'retry-after': '60' } },
+  )
+
 /** fastify's own refusals, under our codes. */
 const FASTIFY = {
   FST_ERR_CTP_BODY_TOO_LARGE: BODY_TOO_LARGE,
@@ -107,6 +117,8 @@ module.exports = {
   UNAUTHORIZED,
   WORKER,
   classify,
+  jobsFull,
   serviceError,
+  shuttingDown,
   statusOf,
 }

@@ -5,7 +5,7 @@
 const { randomUUID } = require('node:crypto')
 const { EventEmitter, once } = require('node:events')
 const { Pose4DError } = require('../../lib/errors.cjs')
-const { SHUTTING_DOWN, classify, serviceError } = require('../errors.cjs')
+const { classify, jobsFull, shuttingDown } = require('../errors.cjs')
 const { JobFiles } = require('./files.cjs')
 const { FolderLock } = require('./lock.cjs')
 const { runJob } = require('./run.cjs')
@@ -95,14 +95,9 @@ class Jobs {
 
   /** Refuses before an upload is read where it would be refused afterwards. */
   checkRoom() {
-    if (this.#stopping) throw new Pose4DError(SHUTTING_DOWN, 'The service is shutting down.')
+    if (this.#stopping) throw shuttingDown()
     const { queued } = this.counts()
-    if (queued < this.#settings.maxJobs) return
-    throw serviceError(
-      'ERR_POSE4D_QUEUE_FULL',
-      `${queued} video jobs wait, which is all. Try again later.`,
-      { headers: { 'retry-after': '60' } },
-    )
+    if (queued >= this.#settings.maxJobs) throw jobsFull(queued)
   }
 
   upload(name) {
@@ -218,7 +213,7 @@ class Jobs {
   async stop() {
     this.#stopping = true
     clearInterval(this.#tidier)
-    this.#current?.stop.abort(new Pose4DError(SHUTTING_DOWN, 'The service is shutting down.'))
+    this.#current?.stop.abort(shuttingDown())
     await this.#loop
   }
 

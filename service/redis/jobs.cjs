@@ -5,7 +5,7 @@ const { randomUUID } = require('node:crypto')
 const { setTimeout: sleep } = require('node:timers/promises')
 const path = require('node:path')
 const { Pose4DError } = require('../../lib/errors.cjs')
-const { SHUTTING_DOWN, serviceError } = require('../errors.cjs')
+const { jobsFull, shuttingDown } = require('../errors.cjs')
 const { JobFiles } = require('../jobs/files.cjs')
 const { Queues } = require('./queues.cjs')
 const { RedisStore } = require('./store.cjs')
@@ -100,14 +100,9 @@ class RedisJobs {
   }
 
   async checkRoom() {
-    if (this.#stopping) throw new Pose4DError(SHUTTING_DOWN, 'The service is shutting down.')
+    if (this.#stopping) throw shuttingDown()
     const { queued } = await this.#store.counts()
-    if (queued < this.#settings.maxJobs) return
-    throw serviceError(
-      'ERR_POSE4D_QUEUE_FULL',
-      `${queued} video jobs wait, which is all. Try again later.`,
-      { headers: { 'retry-after': '60' } },
-    )
+    if (queued >= this.#settings.maxJobs) throw jobsFull(queued)
   }
 
   upload(name) {
