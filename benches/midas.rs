@@ -11,10 +11,13 @@
     reason = "the figures are what this program is for"
 )]
 
+#[path = "peers/process.rs"]
+mod process;
+
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use pose4d::checkpoint::dtype::DType;
@@ -26,6 +29,8 @@ use pose4d::models::midas::{DepthMap, Kind, Midas, Settings, enlarge};
 use pose4d::runtime::memory;
 use serde_json::{Value, json};
 use tch::Device;
+
+use process::Process;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -262,57 +267,23 @@ fn checkpoint(arguments: &Arguments, folder: &Path, kind: Kind) -> Outcome<PathB
     }
 }
 
-struct Peer {
-    child: Child,
-    answers: BufReader<std::process::ChildStdout>,
-}
+struct Peer(Process);
 
 impl Peer {
     /// `None`, and a line that says why, where the original does not run.
     fn start(arguments: &Arguments, kind: Kind, checkpoint: &Path) -> Outcome<Option<Self>> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/midas_python.py");
-        let mut child = Command::new(&arguments.python)
-            .arg(script)
-            .args(["serve", &arguments.peer, kind.name()])
-            .arg(checkpoint)
-            .arg(arguments.threads.to_string())
-            // Its libtorch is its own.
-            .env_remove("LD_LIBRARY_PATH")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let answers = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        let mut peer = Self { child, answers };
-        let hello = peer.answer()?;
-        if let Some(why) = hello["missing"].as_str() {
-            println!("no comparison with the original: {why}");
-            return Ok(None);
-        }
-        println!(
-            "beside {}",
-            hello["ready"].as_str().unwrap_or("the original")
-        );
-        Ok(Some(peer))
+        let threads = arguments.threads.to_string();
+        let words = ["serve", &arguments.peer, kind.name()].map(OsStr::new);
+        let words = words
+            .into_iter()
+            .chain([checkpoint.as_os_str(), OsStr::new(&threads)]);
+        let process = Process::start(&arguments.python, "midas_python.py", words)?;
+        Ok(process.map(Self))
     }
 
     /// One pass: what it took and gave.
     fn ask(&mut self, task: &str, photo: &Path) -> Outcome<Value> {
-        let requests = self.child.stdin.as_mut().ok_or("no pipe")?;
-        writeln!(requests, "{}", json!({ "task": task, "image": photo }))?;
-        self.answer()
-    }
-
-    fn answer(&mut self) -> Outcome<Value> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.ask(&json!({ "task": task, "image": photo }))
     }
 }
 

@@ -10,10 +10,12 @@
     reason = "the figures are what this program is for"
 )]
 
+#[path = "peers/process.rs"]
+mod process;
+
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +34,8 @@ use pose4d::tracking::phalp::track::Track;
 use pose4d::tracking::phalp::tracker::{Networks, Poses, TexturePair, Tracker};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+
+use process::Process;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Who is whom, frame by frame: `[track, detection]`.
@@ -275,57 +279,26 @@ impl Networks for Nets {
     }
 }
 
-struct Peer {
-    child: Child,
-    answers: BufReader<std::process::ChildStdout>,
-}
+struct Peer(Process);
 
 impl Peer {
     /// `None`, and a line that says why, where the original does not run.
     fn start(arguments: &Arguments, folder: &Path) -> Outcome<Option<Self>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut child = Command::new(&arguments.python)
-            .arg(root.join("benches/peers/phalp_python.py"))
-            .args([&arguments.peer, &arguments.threads.to_string()])
-            .args([folder, &root.join(CASE), &root.join(MEAN_PARAMS)])
-            // Its libtorch is its own.
-            .env_remove("LD_LIBRARY_PATH")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let answers = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        let mut peer = Self { child, answers };
-        let hello = peer.answer()?;
-        if let Some(why) = hello["missing"].as_str() {
-            println!("no comparison with the original: {why}");
-            return Ok(None);
-        }
-        println!(
-            "beside {}",
-            hello["ready"].as_str().unwrap_or("the original")
-        );
-        Ok(Some(peer))
+        let (case, params) = (root.join(CASE), root.join(MEAN_PARAMS));
+        let threads = arguments.threads.to_string();
+        let words = [&arguments.peer, &threads].map(OsStr::new);
+        let words = words
+            .into_iter()
+            .chain([folder, &case, &params].map(Path::as_os_str));
+        let process = Process::start(&arguments.python, "phalp_python.py", words)?;
+        Ok(process.map(Self))
     }
 
     /// Milliseconds of each frame, and who was whom.
     fn ask(&mut self, frames: usize) -> Outcome<(Vec<f64>, Matches)> {
-        let requests = self.child.stdin.as_mut().ok_or("no pipe")?;
-        writeln!(requests, "{}", json!({ "frames": frames }))?;
-        let mut answer = self.answer()?;
+        let mut answer: Value = self.0.ask(&json!({ "frames": frames }))?;
         let ms = serde_json::from_value(answer["ms"].take())?;
         Ok((ms, serde_json::from_value(answer["matches"].take())?))
-    }
-
-    fn answer(&mut self) -> Outcome<Value> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

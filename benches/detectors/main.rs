@@ -13,6 +13,8 @@
 )]
 
 mod peer;
+#[path = "../peers/process.rs"]
+mod process;
 
 use std::collections::BTreeMap;
 use std::error::Error;

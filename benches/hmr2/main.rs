@@ -12,6 +12,8 @@
 )]
 
 mod peer;
+#[path = "../peers/process.rs"]
+mod process;
 
 use std::error::Error;
 use std::path::Path;
