@@ -127,22 +127,3 @@ fn what_cannot_be_measured_is_told() {
     let wrong: Result<Request, _> = serde_json::from_str(r#"{"do":"run","stage":"hmr3"}"#);
     assert!(wrong.is_err());
 }
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_peak_is_that_of_one_request() {
-    let stand = stand();
-    let image = |width| Request::Image {
-        path: None,
-        width,
-        height: 4096,
-        person: None,
-    };
-    let large = stand.ask(image(8192)).unwrap();
-    let small = stand.ask(image(64)).unwrap();
-    let (Some(large), Some(small)) = (large.peak_rss, small.peak_rss) else {
-        return;
-    };
-    assert!(large > 8192 * 4096 * 3);
-    assert!(small <= large);
-}
