@@ -328,8 +328,14 @@ def serve(arguments):
         import torch
 
         torch.set_num_threads(arguments.threads)
+        start = time.perf_counter()
         model = build(arguments.kind)
-        model.load_state_dict(torch.load(arguments.file, map_location="cpu", weights_only=True))
+        built = time.perf_counter()
+        state = torch.load(arguments.file, map_location="cpu", weights_only=True)
+        read = time.perf_counter()
+        model.load_state_dict(state)
+        del state
+        load = {"file": 1e3 * (read - built), "whole": 1e3 * (time.perf_counter() - start)}
         prepared = transform(arguments.kind, NET.get(arguments.kind, 384))
     except Exception as error:  # the other side prints why there is no comparison
         return answer({"missing": f"{type(error).__name__}: {error}"})
@@ -349,7 +355,7 @@ def serve(arguments):
             end = time.perf_counter()
         ms = {"input": ready - start, "network": seen - ready, "enlarge": end - seen, "whole": end - start,
               "core": time.process_time() - core}
-        answer({"ms": {k: 1e3 * v for k, v in ms.items()}, "sample": full[::97, ::89].flatten().tolist(), "loaded": loaded,
+        answer({"ms": {k: 1e3 * v for k, v in ms.items()}, "sample": full[::97, ::89].flatten().tolist(), "load": load, "loaded": loaded,
                 "peak": status("VmHWM")})
 
 

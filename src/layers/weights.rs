@@ -133,7 +133,9 @@ impl Weights {
             .then(|| Mapping::open(&path))
             .transpose()
             .map_err(|error| Fault::from(error).at(&path))?;
-        mapping.iter().for_each(Mapping::prefetch);
+        if let Some(mapping) = &mapping {
+            mapping.prefetch(options.threads);
+        }
         let shared = Shared {
             checkpoint,
             mapping,
