@@ -9,7 +9,8 @@
 // last pose held; the same for hidden beginnings (`--leads`), against the first pose held; and what
 // `trackingConfidence` is worth: the share of records of about that confidence that are right. `beside` is
 // what is left where both neighbours of a frame are known from the truth itself: the tremble of the
-// poses, below which nothing that is filled in can come. `switches`: people who became somebody else.
+// poses, below which nothing that is filled in can come. `best`: what the best fixed combination of the frames
+// around a gap would reach, fitted to this very clip (gap_bound.mjs). `switches`: people who became somebody else.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +18,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import pose4d from '../index.js'
+import { bestLinear } from './gap_bound.mjs'
 
 /** Frames seen between two gaps, enough to be followed again. */
 const SEEN_BETWEEN = 20
@@ -167,6 +169,24 @@ function beside(truth) {
   return distances
 }
 
+/** Everybody's joints, millimetres, in frames in a row in which they were seen. */
+function runsOf(truth) {
+  const open = new Map()
+  const runs = []
+  for (const { persons } of truth) {
+    const seen = new Map(persons.filter(isSeen).map((person) => [person.trackId, person]))
+    for (const id of open.keys()) if (!seen.has(id)) open.delete(id)
+    for (const [id, { joints3d }] of seen) {
+      if (!open.has(id)) {
+        open.set(id, [])
+        runs.push(open.get(id))
+      }
+      open.get(id).push(joints3d.map((metres) => 1000 * metres))
+    }
+  }
+  return runs
+}
+
 /** By confidence: how many records, their mean confidence, and the share that is right. */
 function calibration(records) {
   const bins = Array.from({ length: BINS }, () => [])
@@ -192,7 +212,7 @@ async function evaluate(clip) {
     truth.offline = smoothing
       ? await engine.processFrames(frames, { mode: 'offline' })
       : truth.online
-    const found = [{ tremble: beside(truth.offline) }]
+    const found = [{ tremble: beside(truth.offline), runs: runsOf(truth.offline) }]
     for (const gap of gaps) {
       for (const mode of ['online', 'offline'])
         found.push(await measure(engine, frames, truth[mode], gap, mode))
@@ -244,7 +264,9 @@ const curves = Object.fromEntries(
   ].map(([name, wanted]) => [name, calibration(all.filter(wanted).flatMap((f) => f.records))]),
 )
 const tremble = mean(all.flatMap((f) => f.tremble ?? []))
-if (options.json) console.log(JSON.stringify({ rows, leads, curves, tremble }, null, 2))
+const runs = all.flatMap((f) => f.runs ?? [])
+const best = gaps.filter((gap) => gap !== 'third').map((gap) => ({ gap, ...bestLinear(runs, gap) }))
+if (options.json) console.log(JSON.stringify({ rows, best, leads, curves, tremble }, null, 2))
 else {
   console.log(
     '| gap, frames | people hidden | not covered (online, offline) | switches | last pose held | predicted | interpolated | better than held |',
@@ -256,6 +278,15 @@ else {
       `| ${row.gap} | ${row.people} | ${row.missed.online}, ${row.missed.offline} | ${row.switches} | ${mm(row.held)} | ${mm(row.predicted)} | ${mm(row.interpolated)} | ${(row.held / row.interpolated).toFixed(2)}x |`,
     )
   console.log(`\nbeside: ${mm(tremble)}\n`)
+  console.log(
+    '| gap, all places | last pose held | best, from before | better | best, from both sides | better |',
+  )
+  console.log('|---|---|---|---|---|---|')
+  for (const { gap, held, before, both } of best)
+    console.log(
+      `| ${gap} | ${mm(held)} | ${mm(before)} | ${(held / before).toFixed(2)}x | ${mm(both)} | ${(held / both).toFixed(2)}x |`,
+    )
+  console.log()
   console.log('| beginning, frames | people hidden | not covered | first pose held | guessed |')
   console.log('|---|---|---|---|---|')
   for (const { lead, people, missed, held, guessed } of leads)
