@@ -14,7 +14,8 @@ const frameNumber = integer('Of the frame; comes back in the answer', {
   maximum: Number.MAX_SAFE_INTEGER,
   default: 0,
 })
-const image = text('JPEG, PNG or WebP as base64, plain or as a data: URL', { minLength: 1 })
+// Not empty, in a way that does not count the characters of a picture (`minLength`).
+const image = text('JPEG, PNG or WebP as base64, plain or as a data: URL', { pattern: '\\S' })
 const shared = {
   frame_number: frameNumber,
   mesh: flag('Vertices in the answer, of a model that has them', { default: true }),
