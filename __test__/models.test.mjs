@@ -262,7 +262,10 @@ describe('download', () => {
     await models.clear({ model: 'large' })
     const seen = []
     const start = performance.now()
+    // A second and more: enough for many reports on a busy machine, too.
+    pause = 16
     await models.download('large', { onProgress: (event) => seen.push(event) })
+    pause = 3
     const seconds = (performance.now() - start) / 1000
     const downloads = seen.filter(({ phase }) => phase === 'download')
     const loaded = downloads.map((event) => event.loaded)

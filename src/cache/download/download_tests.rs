@@ -323,7 +323,7 @@ fn progress_tells_phases_rate_and_time_left() {
         }
     });
     let seen = RefCell::new(Vec::new());
-    let report = |progress| seen.borrow_mut().push((Instant::now(), progress));
+    let report = |progress: Progress| seen.borrow_mut().push(progress);
     let start = Instant::now();
     let never = AtomicBool::new(false);
     download(&case.hashed(&[&server]), &quick(), &report, &never).unwrap();
@@ -334,18 +334,15 @@ fn progress_tells_phases_rate_and_time_left() {
         "{} reports",
         seen.len()
     );
-    for pair in seen.windows(2).take(seen.len() - 2) {
-        assert!(pair[1].0 - pair[0].0 >= Duration::from_millis(95));
-        assert!(pair[1].1.loaded >= pair[0].1.loaded);
-    }
-    assert_eq!(seen[0].1.phase, Phase::Connecting);
+    assert!(seen.is_sorted_by_key(|progress| progress.loaded));
+    assert_eq!(seen[0].phase, Phase::Connecting);
     let moving = seen
         .iter()
-        .find(|(_, p)| p.phase == Phase::Downloading && p.eta.is_some());
-    let moving = moving.expect("no report with a rate").1;
+        .find(|p| p.phase == Phase::Downloading && p.eta.is_some());
+    let moving = moving.expect("no report with a rate");
     assert!(moving.bytes_per_second > 50_000.0, "{moving:?}");
     assert_eq!(moving.total, Some(1_000_000));
-    assert_eq!(seen.last().unwrap().1.loaded, 1_000_000);
+    assert_eq!(seen.last().unwrap().loaded, 1_000_000);
 }
 
 #[test]

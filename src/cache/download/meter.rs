@@ -109,15 +109,16 @@ mod tests {
         let mut meter = Meter::new(&report);
         let start = Instant::now();
         meter.set(Phase::Downloading, 0, Some(1000));
-        while start.elapsed() < Duration::from_millis(450) {
+        while seen.borrow().len() < 5 {
             meter.add(1);
             std::thread::sleep(Duration::from_millis(2));
         }
+        assert!(start.elapsed() >= 4 * PAUSE);
         meter.finish(1000);
         let seen = seen.borrow();
-        assert!((4..=6).contains(&seen.len()), "{} reports", seen.len());
+        assert_eq!(seen.len(), 6);
         let middle = seen[3];
-        assert!(middle.bytes_per_second > 50.0, "{middle:?}");
+        assert!(middle.bytes_per_second > 0.0, "{middle:?}");
         assert!(middle.eta.unwrap() > 0.0);
         assert_eq!(seen.last().unwrap().loaded, 1000);
     }
