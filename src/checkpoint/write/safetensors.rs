@@ -15,8 +15,8 @@ use crate::checkpoint::safetensors::dtype_name;
 /// The header is filled up with spaces to a multiple of this, so that memory maps are aligned.
 const ALIGNMENT: usize = 8;
 const METADATA: &str = "__metadata__";
-/// Bytes written at a time. Linux keeps what is written in one go in pieces of up to this size, and a file in few
-/// pieces is mapped in a fortieth of the time of one in many (2 instead of 25 ms for 400 MB, ext4).
+/// Bytes written at a time. Linux keeps what is written in one go in pieces of up to this size, and puts a mapped file
+/// of few pieces in place in a fortieth of the time of one of many (0.5 ms for 0.42 GB instead of 22, ext4).
 const PIECE: usize = 4 << 20;
 
 /// Writes `tensors` and the texts of `metadata`.
