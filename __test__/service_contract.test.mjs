@@ -253,6 +253,13 @@ describe('with the embedded model', () => {
     ['no image', {}, 400, /image_base64/, 'ERR_POSE4D_REQUEST'],
     ['an image that is a number', { image_base64: 7 }, 400, /string/, 'ERR_POSE4D_REQUEST'],
     [
+      'an empty image',
+      { image_base64: '' },
+      400,
+      /image_base64 must not be empty/,
+      'ERR_POSE4D_REQUEST',
+    ],
+    [
       'a negative frame',
       { image_base64: 'a', frame_number: -1 },
       400,

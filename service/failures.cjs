@@ -4,6 +4,7 @@
 
 const { emptyPose } = require('./answers.cjs')
 const { NOT_FOUND, REQUEST, classify } = require('./errors.cjs')
+const { NOT_EMPTY } = require('./schemas/build.cjs')
 
 /** Fields beside the error, by the kind of the route's answers. */
 const SHAPES = {
@@ -23,7 +24,8 @@ function wordsOf(error) {
     .map(({ instancePath, message, params }) => {
       const where = `${place[error.validationContext] ?? 'request'}${instancePath.replaceAll('/', '.')}`
       const allowed = params?.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''
-      return `${where} ${message}${allowed}`
+      const said = params?.pattern === NOT_EMPTY ? 'must not be empty' : message
+      return `${where} ${said}${allowed}`
     })
     .join('; ')
 }

@@ -3,7 +3,7 @@
 
 const { models } = require('../../lib/models.cjs')
 const { REQUEST, serviceError } = require('../errors.cjs')
-const { ref, text } = require('../schemas/build.cjs')
+const { filled, ref } = require('../schemas/build.cjs')
 const { requests } = require('../schemas/models.cjs')
 
 const MB = 2 ** 20
@@ -140,7 +140,7 @@ async function exportModel({ cache, roots }, { params, body, gone }) {
 
 const NAME = {
   type: 'object',
-  properties: { name: text('Of the model, or one of its other names', { minLength: 1 }) },
+  properties: { name: filled('Of the model, or one of its other names') },
   required: ['name'],
 }
 

@@ -4,6 +4,9 @@
 const number = (description) => ({ type: 'number', description })
 const integer = (description, more) => ({ type: 'integer', description, ...more })
 const text = (description, more) => ({ type: 'string', description, ...more })
+/** As a pattern: `minLength` would count the characters of a picture one by one. */
+const NOT_EMPTY = '\\S'
+const filled = (description) => text(description, { pattern: NOT_EMPTY })
 const flag = (description, more) => ({ type: 'boolean', description, ...more })
 const list = (items, description, more) => ({ type: 'array', items, description, ...more })
 const vector = (length, description) =>
@@ -36,7 +39,9 @@ const open = (properties, { description, required = [] } = {}) => ({
 const ref = (name) => ({ $ref: `#/components/schemas/${name}` })
 
 module.exports = {
+  NOT_EMPTY,
   closed,
+  filled,
   flag,
   integer,
   list,

@@ -4,7 +4,7 @@
 
 const build = require('./build.cjs')
 
-const { closed, flag, integer, list, map, number, oneOf, open, orNull, ref, text } = build
+const { closed, filled, flag, integer, list, map, number, oneOf, open, orNull, ref, text } = build
 
 const SUCCESS = { const: true }
 const COUNTS = map({ type: 'integer' }, 'Files by extension')
@@ -122,13 +122,13 @@ module.exports = {
     clear: open(
       {
         confirm: flag('Must be true where no model is named'),
-        model: text('Only this one', { minLength: 1 }),
+        model: filled('Only this one'),
       },
       { description: 'Removes from the cache folder and from nowhere else' },
     ),
     export: open(
       {
-        export_path: text('File to write, below one of the service’s roots', { minLength: 1 }),
+        export_path: filled('File to write, below one of the service’s roots'),
         format: oneOf(['pt', 'pkl', 'h5', 'safetensors'], 'Without it as it is'),
       },
       { required: ['export_path'] },

@@ -4,7 +4,8 @@
 const { PRIORITIES } = require('../queue.cjs')
 const build = require('./build.cjs')
 
-const { closed, flag, integer, list, map, number, oneOf, open, orNull, ref, text, vector } = build
+const { closed, filled, flag, integer, list, map, number, oneOf, open, orNull, ref, text, vector } =
+  build
 
 const ANGLES = map({ type: 'number' }, 'Degrees by name (docs/results.md)')
 const POINTS = 'metres, camera axes: x right, y down, z forward'
@@ -14,8 +15,7 @@ const frameNumber = integer('Of the frame; comes back in the answer', {
   maximum: Number.MAX_SAFE_INTEGER,
   default: 0,
 })
-// Not empty, in a way that does not count the characters of a picture (`minLength`).
-const image = text('JPEG, PNG or WebP as base64, plain or as a data: URL', { pattern: '\\S' })
+const image = filled('JPEG, PNG or WebP as base64, plain or as a data: URL')
 const shared = {
   frame_number: frameNumber,
   mesh: flag('Vertices in the answer, of a model that has them', { default: true }),

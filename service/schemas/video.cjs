@@ -3,7 +3,8 @@
 
 const build = require('./build.cjs')
 
-const { closed, flag, integer, list, map, number, oneOf, open, orNull, ref, text, vector } = build
+const { closed, filled, flag, integer, list, map, number, oneOf, open, orNull, ref, text, vector } =
+  build
 
 const maxFrames = integer('At most so many frames, spread over the video; without it all', {
   minimum: 1,
@@ -192,7 +193,7 @@ module.exports = {
   requests: {
     track: open(
       {
-        video_path: text('A file below one of the service’s roots', { minLength: 1 }),
+        video_path: filled('A file below one of the service’s roots'),
         max_frames: maxFrames,
         mesh: flag('Vertices in results, of a model that has them', { default: true }),
       },
