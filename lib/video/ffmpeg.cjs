@@ -89,6 +89,20 @@ async function probeJson(path, signal) {
   return code === 0 ? JSON.parse(lines.join('\n')) : { problem }
 }
 
+/** What ends the processes under way. One listener for all: Node warns of more than ten. */
+const atExit = new Set()
+function endWithUs(kill) {
+  if (atExit.size === 0) process.once('exit', endAll)
+  atExit.add(kill)
+}
+function forget(kill) {
+  atExit.delete(kill)
+  if (atExit.size === 0) process.removeListener('exit', endAll)
+}
+function endAll() {
+  for (const kill of atExit) kill()
+}
+
 /**
  * Runs ffmpeg. Returns `{ child, exited, kill }`; `exited` resolves to `{ code, errors }` and never rejects.
  * `onLine` sees each line of its log first and returns true to keep it out of the errors. `dieWithUs`
@@ -126,8 +140,8 @@ function startFfmpeg(args, { stdio, onLine = () => false, dieWithUs = false }) {
   })
   const kill = () => child.exitCode === null && child.kill('SIGKILL')
   if (dieWithUs) {
-    process.on('exit', kill)
-    exited.then(() => process.removeListener('exit', kill))
+    endWithUs(kill)
+    exited.then(() => forget(kill))
   }
   return { child, exited, kill }
 }

@@ -42,6 +42,8 @@ impl Mapping {
         // A hint, as everything here: what it cannot do, reading will.
         #[cfg(unix)]
         let _ = self.0.advise(memmap2::Advice::WillNeed);
+        #[cfg(not(target_os = "linux"))]
+        let _ = threads;
         #[cfg(target_os = "linux")]
         for part in parts(self.0.len(), threads) {
             let map = self.0.clone();
