@@ -1,8 +1,8 @@
 // How well a gap can be filled at all by a fixed combination of what was seen: for `eval_gaps.mjs`.
 //
 // Of a run in which nothing was hidden, the weights of the frames before a gap (and after it) are fitted by
-// least squares to that very run, all joints and axes alike. No such rule does better on it, whatever its
-// curve or velocity, and none could know these weights beforehand.
+// least squares to that very run, all joints and axes alike. No rule of this kind has a smaller mean square on it,
+// whatever its curve or velocity, and none could know these weights beforehand.
 
 /** Frames on a side that the rule looks at. */
 const LOOK = 10
