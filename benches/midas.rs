@@ -149,8 +149,8 @@ fn beside(
             median(ms.collect())
         };
         println!(
-            "  original in {task}: ready after {:.0} ms, {:.0} of them torch.load; whole {:.1} ms: input {:.1}, network {:.1}, enlarged {:.1}; {} MB loaded, {} at \
-             most: {:.2} times as fast",
+            "  original in {task}: ready after {:.0} ms, {:.0} of them torch.load; whole {:.1} ms: input {:.1}, \
+             network {:.1}, enlarged {:.1}; {} MB loaded, {} at most: {:.2} times as fast",
             first["load"]["whole"].as_f64().unwrap_or(f64::NAN),
             first["load"]["file"].as_f64().unwrap_or(f64::NAN),
             of("whole"),
